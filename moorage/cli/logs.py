@@ -90,8 +90,9 @@ def command(
     """Show the logs of all servers: the registry's journal, nginx's errors and each request.
 
     A request has its time, status, method, user, address and path. The last lines of all servers
-    are sorted by time; with --follow, new lines come as they are written. [check] marks Moorage's
-    own checks. --json prints one object per line. Changes nothing.
+    are sorted by time; with --follow, new lines come as they are written, and a connection that is
+    lost is opened again: no line is lost or repeated. [check] marks Moorage's own checks. --json
+    prints one object per line. Changes nothing.
 
     Exits with 4 if a server is unreachable; the logs of the others are shown.
     """
@@ -112,8 +113,8 @@ def command(
         deployment = runner.deployment
         view = LogsView(output, shown, len(deployment.chosen_servers) > 1)
         tail = LogTail(
-            deployment, runner.asker, view.add, view.fail, on_end=view.end, follows=follow,
-            lines=lines,
+            deployment, runner.asker, view.add, view.fail, on_notice=view.note, on_end=view.end,
+            follows=follow, lines=lines,
         )  # fmt: skip
 
         def stop() -> None:

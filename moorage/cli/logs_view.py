@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from moorage.cli.errors import as_json, explain
 from moorage.cli.output import Output
@@ -11,6 +12,12 @@ from moorage.deploy.log_rows import Level, LogFilter, LogRow
 from moorage.errors import ExitCode, MoorageError
 
 _STYLES = {Level.ROUTINE: "dim", Level.WARNING: "yellow", Level.ERROR: "red"}
+
+
+@dataclass(frozen=True)
+class _Notice:
+    server: str
+    text: str
 
 
 class LogsView:
@@ -28,7 +35,7 @@ class LogsView:
         self._has_servers = has_servers
         self._has_lines = self._has_printed = False
         # None means that all logs have ended.
-        self._arrived: queue.SimpleQueue[Sequence[LogRow] | MoorageError | None] = (
+        self._arrived: queue.SimpleQueue[Sequence[LogRow] | MoorageError | _Notice | None] = (
             queue.SimpleQueue()
         )
 
@@ -41,6 +48,10 @@ class LogsView:
         error.server = error.server or server
         self._arrived.put(error)
 
+    def note(self, server: str, text: str) -> None:
+        """Add what became of a server's connection; thread-safe."""
+        self._arrived.put(_Notice(server, text))
+
     def end(self) -> None:
         """Say that all logs have ended; thread-safe."""
         self._arrived.put(None)
@@ -52,6 +63,8 @@ class LogsView:
             if isinstance(arrived, MoorageError):
                 code = arrived.exit_code
                 self._print_error(arrived)
+            elif isinstance(arrived, _Notice):
+                self._print_notice(arrived)
             else:
                 self._print(arrived)
         if not self._has_printed and code is ExitCode.DONE and not self._output.as_json:
@@ -67,6 +80,12 @@ class LogsView:
                 continue
             prefix = (f"{row.server}: ", "dim") if self._has_servers else ""
             self._output.data(prefix, (row.text, _STYLES.get(row.level, "")))
+
+    def _print_notice(self, notice: _Notice) -> None:
+        if self._output.as_json:
+            self._output.emit({"server": notice.server, "notice": notice.text})
+        else:
+            self._output.message((f"{notice.server}: ", "bold"), notice.text)
 
     def _print_error(self, error: MoorageError) -> None:
         if self._output.as_json:

@@ -78,6 +78,12 @@ class Connections:
         self._guests.append(guest)
         return guest
 
+    def release_guest(self, guest: Transport) -> None:
+        """Close a connection to a machine that is not one of the servers."""
+        guest.close()
+        if guest in self._guests:
+            self._guests.remove(guest)
+
     def hand_over(self, label: str) -> Transport | None:
         """Return the connection to a server; the caller closes it from now on."""
         for place, transport in enumerate(self.chosen):

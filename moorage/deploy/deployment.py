@@ -128,6 +128,10 @@ class Deployment:
         """
         return self._connections.to_guest(server)
 
+    def release(self, connection: Transport) -> None:
+        """Close a connection that :meth:`connection_to` returned."""
+        self._connections.release_guest(connection)
+
     @property
     def name(self) -> RegistryName:
         """The registry's DNS name and its records."""

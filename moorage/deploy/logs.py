@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import threading
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from moorage.deploy.log_rows import LONGEST_LINE, LogRow, row_of
+from moorage.deploy.log_rows import LogRow
+from moorage.deploy.log_stream import LogStream
 from moorage.errors import CannotConnect, MoorageError
 from templates.load import shell_script
 
@@ -23,50 +23,17 @@ _TIMEOUT = 60
 """Seconds without any data before a server that is only read counts as not responding."""
 _BACKLOG_SECONDS = 0.5
 """Seconds in which the last lines arrive, log after log and server after server."""
-_ZONE = re.compile(r"T[\d:.]+(Z|[+-]\d\d:?\d\d)$")
-
-
-class LineReader:
-    """Turns a server's output into rows.
-
-    Args:
-        server: The server's label.
-    """
-
-    def __init__(self, server: str) -> None:
-        self._server = server
-        self._rest = b""
-        self._zone = ""
-
-    def read(self, data: bytes) -> list[LogRow]:
-        """Return the rows of the lines that are complete.
-
-        Args:
-            data: Output, as it arrives.
-        """
-        *lines, rest = (self._rest + data).split(b"\n")
-        # One byte more, so that the line is known to be cut.
-        self._rest = rest[: LONGEST_LINE + 1]
-        rows = (self._row(line) for line in lines)
-        return [row for row in rows if row is not None]
-
-    def end(self) -> list[LogRow]:
-        """Return the row of a last line without an end."""
-        return self.read(b"\n") if self._rest else []
-
-    def _row(self, line: bytes) -> LogRow | None:
-        text = line[:LONGEST_LINE].decode("utf-8", "replace").rstrip("\r")
-        row = row_of(self._server, text)
-        if row is None:
-            return None
-        if found := _ZONE.search(row.at):
-            self._zone = found[1]
-        elif row.at:
-            # nginx's error log has no zone: its times are in the server's.
-            row = replace(row, at=f"{row.at}{self._zone}")
-        if len(line) > LONGEST_LINE:
-            row = replace(row, details=f"{row.details} …".strip())
-        return row
+_PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
+"""Seconds to wait before each attempt to connect again."""
+_LONGEST_PAUSE = 30.0
+"""Seconds to wait after those."""
+_MOST_REFUSALS = 4
+"""Logins in a row that the server can refuse."""
+_LASTING = {
+    "host_key_changed", "host_key_unknown", "passphrase_wrong", "sudo_password_wrong",
+    "sudo_password_missing", "sudo_not_allowed", "sudo_missing",
+}  # fmt: skip
+"""Errors that another attempt does not solve."""
 
 
 class _Backlog:
@@ -117,11 +84,14 @@ class _Backlog:
 class LogTail:
     """The logs of all servers of a deployment: the last lines sorted by time, then new ones.
 
+    While it follows, a connection that is lost is opened again, and each line is read once.
+
     Args:
         deployment: The open deployment.
         asker: Asks for host keys and secrets.
         on_rows: Called with new rows, from several threads.
         on_failure: Called with a server's label and why its logs cannot be read, likewise.
+        on_notice: Called with a server's label and what became of its connection, likewise.
         on_end: Called once the logs of all servers have ended.
         follows: Whether to wait for new lines until :meth:`stop`.
         lines: The number of lines to read from the end of each log.
@@ -134,6 +104,7 @@ class LogTail:
         on_rows: Callable[[Sequence[LogRow]], object],
         on_failure: Callable[[str, MoorageError], object],
         *,
+        on_notice: Callable[[str, str], object] = lambda server, text: None,
         on_end: Callable[[], object] = lambda: None,
         follows: bool = True,
         lines: int = LINES,
@@ -142,6 +113,7 @@ class LogTail:
         self._asker = asker
         self._backlog = _Backlog(on_rows, _BACKLOG_SECONDS if follows else None)
         self._on_failure = on_failure
+        self._on_notice = on_notice
         self._on_end = on_end
         self._follows = follows
         self._lines = lines
@@ -162,7 +134,10 @@ class LogTail:
     def _run(self, server: Server) -> None:
         cancel = self._deployment.cancel
         try:
-            self._read(server)
+            if self._follows:
+                self._follow(server)
+            else:
+                self._read(server, LogStream(server.host), lambda: None)
         except MoorageError as error:
             self._asker.forget_refused(error)
             if not cancel.is_set:
@@ -175,22 +150,60 @@ class LogTail:
                 self._backlog.flush()
                 self._on_end()
 
-    def _read(self, server: Server) -> None:
-        reader = LineReader(server.host)
+    def _follow(self, server: Server) -> None:
+        """Read the logs of a server, and connect again whenever the connection is lost."""
+        cancel, stream = self._deployment.cancel, LogStream(server.host)
+        has_begun = False
+        lost_at: float | None = None
+        pauses, refusals = iter(_PAUSES), 0
+
+        def begin() -> None:
+            nonlocal has_begun, lost_at, pauses, refusals
+            if lost_at is not None:
+                seconds = time.monotonic() - lost_at
+                self._on_notice(server.host, f"Reconnected after {seconds:.0f} s.")
+            has_begun, lost_at, pauses, refusals = True, None, iter(_PAUSES), 0
+
+        while True:
+            try:
+                self._read(server, stream, begin)
+                return
+            except CannotConnect as error:
+                # A server that is starting refuses logins for a while.
+                refusals += error.code == "login_refused"
+                is_lasting = error.code in _LASTING or refusals > _MOST_REFUSALS
+                if not has_begun or cancel.is_set or is_lasting:
+                    raise
+                if lost_at is None:
+                    lost_at = time.monotonic()
+                    self._on_notice(server.host, f"{error.message} Reconnecting…")
+            if cancel.event.wait(next(pauses, _LONGEST_PAUSE)):
+                return
+
+    def _read(self, server: Server, stream: LogStream, on_begin: Callable[[], object]) -> None:
+        def take(data: bytes) -> None:
+            self._backlog.add(stream.read(data))
+            if stream.has_gap:
+                stream.has_gap = False
+                self._on_notice(server.host, "Some lines are missing: a log was rotated twice.")
+
+        places = stream.begin()
         transport = self._deployment.connection_to(server)
         try:
             transport.connect()
             ended = transport.run(
                 shell_script("logs.sh"),
-                payload=f"{'follow' if self._follows else 'once'}\n{self._lines}\n".encode(),
-                on_stdout=lambda data: self._backlog.add(reader.read(data)),
+                payload=(
+                    f"{'follow' if self._follows else 'once'}\n{self._lines}\n{places}"
+                ).encode(),
+                on_stdout=take,
                 # Standard input stays open while following, and ends with the connection.
-                on_start=(lambda exchange: None) if self._follows else None,
+                on_start=(lambda exchange: on_begin()) if self._follows else None,
                 timeout=None if self._follows else _TIMEOUT,
                 cancel=self._deployment.cancel,
             )
-            self._backlog.add(reader.end())
+            self._backlog.add(stream.end())
         finally:
-            transport.close()
+            self._deployment.release(transport)
         if ended.exit_status:
             raise CannotConnect("The logs cannot be read.", server=server.host, code="logs_failed")

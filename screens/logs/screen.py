@@ -65,7 +65,9 @@ class LogsScreen(Screen[None]):
         self._domain = answers.registry.domain
         self._names = [server.host for server in answers.servers]
         self._deployment = Deployment(answers, asker, open_transport=open_transport)
-        self._tail = LogTail(self._deployment, asker, self._received, self._failed)
+        self._tail = LogTail(
+            self._deployment, asker, self._received, self._failed, on_notice=self._noticed
+        )
 
     def compose(self) -> ComposeResult:
         yield HeaderBar(self._domain, "Logs")
@@ -95,6 +97,10 @@ class LogsScreen(Screen[None]):
     def _failed(self, server: str, error: MoorageError) -> None:
         text = printable(f"✗ {explain(error)}")
         self.post_message(self._Added([LogEntry(server, Level.ERROR, text)]))
+
+    def _noticed(self, server: str, text: str) -> None:
+        entry = LogEntry(server, Level.WARNING, printable(f"! {text}"))
+        self.post_message(self._Added([entry]))
 
     @on(_Added)
     def _add(self, message: _Added) -> None:

@@ -132,3 +132,43 @@ def test_new_lines_follow_until_ctrl_c(
     server.run(
         "for i in $(seq 50); do pgrep -x 'tail|journalctl' || exit 0; sleep 0.2; done; false"
     )
+
+
+def test_following_survives_lost_connections_and_rotated_logs(
+    call: CommandLine, operator: Operator, server: LabServer
+) -> None:
+    def request(name: str) -> None:
+        assert operator.status(server, f"/v2/team/app/manifests/{name}") == 404
+
+    request("first")
+    process = call.start("logs", "moorage.yml", "-f", "--json", "--repository", "team/app")
+    shown = call.until(process, "/v2/team/app/manifests/first")
+    # The log is rotated while it is followed.
+    server.run("logrotate -f /etc/logrotate.d/nginx")
+    request("rotated")
+    shown += call.until(process, "/v2/team/app/manifests/rotated")
+
+    # The connection goes, a request is logged, the log is rotated, and another one is logged.
+    server.run("systemctl stop ssh; pkill -KILL -x sshd || :; pkill -KILL sshd-session || :")
+    shown += call.until(process, "Reconnecting")
+    request("away")
+    server.run("logrotate -f /etc/logrotate.d/nginx")
+    request("away-rotated")
+    server.run("systemctl start ssh")
+    shown += call.until(process, "/v2/team/app/manifests/away-rotated")
+    request("last")
+    shown += call.until(process, "/v2/team/app/manifests/last")
+
+    found = [json.loads(line) for line in shown.splitlines()]
+    requests = [row["path"].rpartition("/")[2] for row in found if row.get("method")]
+    assert requests == ["first", "rotated", "away", "away-rotated", "last"]
+    notices = [row["notice"] for row in found if "notice" in row]
+    assert len(notices) == 2, notices
+    assert notices[1].startswith("Reconnected after ")
+    journal = [row["message"] for row in found if row.get("program") == "docker-registry"]
+    assert len(journal) == len(set(journal)), journal
+    process.send_signal(signal.SIGINT)
+    assert call.finish(process).code == 130
+    server.run(
+        "for i in $(seq 50); do pgrep -x 'tail|journalctl' || exit 0; sleep 0.2; done; false"
+    )

@@ -261,7 +261,7 @@ class FakeConnection:
             requested = sent.decode().splitlines()[3:]
             output = probe_answer(self._to.extra_facts, self._to.files, requested, self._to.lacks)
         elif script == shell_script("logs.sh"):
-            output = self._to.logs
+            output = b"".join(b"r" + line for line in self._to.logs.splitlines(keepends=True))
         elif script == shell_script("activity.sh"):
             if self._to.has_no_logs:
                 raise no_answer(self.server)

@@ -17,7 +17,7 @@ from moorage.deploy.log_rows import (
     parse_statuses,
     row_of,
 )
-from moorage.deploy.logs import LineReader
+from moorage.deploy.log_stream import LineReader
 from moorage.errors import MoorageError
 from moorage.escape import printable
 

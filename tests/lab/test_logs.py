@@ -16,6 +16,12 @@ from lab import LabServer
 
 pytestmark = pytest.mark.ready
 
+# What Debian's logrotate does with nginx's logs.
+ROTATE = (
+    "cd /var/log/nginx && for log in *.log; do "
+    "mv $log $log.1 && install -o www-data -g adm -m 640 /dev/null $log; done; "
+    "kill -USR1 $(cat /run/nginx.pid)"
+)
 CREDENTIALS = {"users": [{"name": "ci", "password": {"env": "CI_PW"}}]}
 
 
@@ -140,27 +146,33 @@ def test_following_survives_lost_connections_and_rotated_logs(
     def request(name: str) -> None:
         assert operator.status(server, f"/v2/team/app/manifests/{name}") == 404
 
+    def shown_up_to(name: str) -> str:
+        path = f"/v2/team/app/manifests/{name}"
+        return call.until(
+            process, f'"program": "requests", "message": "", "method": "GET", "path": "{path}"'
+        )
+
     request("first")
     process = call.start("logs", "moorage.yml", "-f", "--json", "--repository", "team/app")
-    shown = call.until(process, "/v2/team/app/manifests/first")
+    shown = shown_up_to("first")
     # The log is rotated while it is followed.
-    server.run("logrotate -f /etc/logrotate.d/nginx")
+    server.run(ROTATE)
     request("rotated")
-    shown += call.until(process, "/v2/team/app/manifests/rotated")
+    shown += shown_up_to("rotated")
 
     # The connection goes, a request is logged, the log is rotated, and another one is logged.
     server.run("systemctl stop ssh; pkill -KILL -x sshd || :; pkill -KILL sshd-session || :")
     shown += call.until(process, "Reconnecting")
     request("away")
-    server.run("logrotate -f /etc/logrotate.d/nginx")
+    server.run(ROTATE)
     request("away-rotated")
     server.run("systemctl start ssh")
-    shown += call.until(process, "/v2/team/app/manifests/away-rotated")
+    shown += shown_up_to("away-rotated")
     request("last")
-    shown += call.until(process, "/v2/team/app/manifests/last")
+    shown += shown_up_to("last")
 
     found = [json.loads(line) for line in shown.splitlines()]
-    requests = [row["path"].rpartition("/")[2] for row in found if row.get("method")]
+    requests = [row["path"].rpartition("/")[2] for row in found if row.get("program") == "requests"]
     assert requests == ["first", "rotated", "away", "away-rotated", "last"]
     notices = [row["notice"] for row in found if "notice" in row]
     assert len(notices) == 2, notices

@@ -79,7 +79,7 @@ def verification_lines(verification: Verification) -> Iterator[Line]:
         ]
     )
     if verification.not_checked:
-        yield (("! ", "yellow"), f"Not checked: {', '.join(verification.not_checked.values())}.")
+        yield (("! ", "yellow"), _incomplete(verification))
 
 
 def verification_as_json(verification: Verification | None) -> dict[str, object]:
@@ -89,7 +89,7 @@ def verification_as_json(verification: Verification | None) -> dict[str, object]
         verification: The checks; None if there were none.
     """
     if verification is None:
-        return {"checks": None, "not_checked": None}
+        return {"verification": None, "checks": None, "not_checked": None}
     checks = [
         {
             "server": check.server,
@@ -98,11 +98,21 @@ def verification_as_json(verification: Verification | None) -> dict[str, object]
             "status": check.status,
             "detail": check.detail,
             **_failure(check.problem),
+            "code": check.code or None,
             "seconds": round(check.seconds, 3),
         }
         for check in verification.checks
     ]
-    return {"checks": checks, "not_checked": list(verification.not_checked)}
+    return {
+        "verification": verification.result,
+        "checks": checks,
+        "not_checked": list(verification.not_checked),
+    }
+
+
+def _incomplete(verification: Verification) -> str:
+    skipped = ", ".join(verification.not_checked.values())
+    return f"{'Verification incomplete. ' if verification.is_good else ''}Not checked: {skipped}."
 
 
 def handover_lines(handover: Handover, file: Path) -> Iterator[Line]:

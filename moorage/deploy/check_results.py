@@ -15,7 +15,16 @@ class Bad(MoorageError):
 
 
 class Skipped(Exception):  # not an error of the program
-    """A check was skipped; the text says why."""
+    """A check was skipped; the text says why.
+
+    Args:
+        text: Why.
+        code: Why, as a code.
+    """
+
+    def __init__(self, text: str, code: str) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 def expect(answer: Answer, *statuses: int) -> Answer:

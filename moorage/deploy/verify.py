@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
@@ -57,6 +58,7 @@ class Check:
         detail: The figure, the problem, or why it was skipped.
         seconds: How long it took.
         problem: The problem, with advice; None unless it is bad.
+        code: The problem, or why it was skipped, as a code; empty when it is good.
     """
 
     server: str
@@ -66,6 +68,22 @@ class Check:
     detail: str
     seconds: float = 0.0
     problem: MoorageError | None = None
+    code: str = ""
+
+
+LOGIN_UNKNOWN = "login_unknown"
+"""The code of checks that were skipped because no user's password is known."""
+
+
+class VerifyResult(StrEnum):
+    """The result of all checks. Documented in docs/command-line.md.
+
+    incomplete: No check failed, but some were skipped.
+    """
+
+    PASSED = "passed"
+    INCOMPLETE = "incomplete"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True)
@@ -84,6 +102,18 @@ class Verification:
         """The checks that were skipped on a server: their names by key."""
         skipped = [each for each in self.checks if each.status is CheckStatus.SKIPPED]
         return {each.key: each.name for each in skipped}
+
+    @property
+    def result(self) -> VerifyResult:
+        """The result of all checks."""
+        if not self.is_good:
+            return VerifyResult.FAILED
+        return VerifyResult.INCOMPLETE if self.not_checked else VerifyResult.PASSED
+
+    @property
+    def lacks_login(self) -> bool:
+        """Whether checks were skipped because no user's password is known."""
+        return any(check.code == LOGIN_UNKNOWN for check in self.checks)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -120,16 +150,16 @@ def verify(
         if cancel is not None and cancel.is_set:
             return
         started = time.monotonic()
-        problem = None
+        problem, code = None, ""
         try:
             status, detail = CheckStatus.GOOD, work()
         except Skipped as error:
-            status, detail = CheckStatus.SKIPPED, str(error)
+            status, detail, code = CheckStatus.SKIPPED, str(error), error.code
         except MoorageError as error:
-            problem = error
+            problem, code = error, error.code
             status, detail = CheckStatus.BAD, f"{error.message} {error.advice}".rstrip()
         seconds = time.monotonic() - started
-        checks.append(Check(server, key, name, status, detail, seconds, problem))
+        checks.append(Check(server, key, name, status, detail, seconds, problem, code))
         on_event(CheckEnded(server, key, name, status, detail))
 
     def client(target: Target, login: bool = True) -> RegistryClient:
@@ -156,7 +186,8 @@ def verify(
             unreached.add(target)
             is_certificate = problem.code == "certificate_untrusted"
             failed = "certificate" if is_certificate else "reach"
-            why = _raising(Skipped(_UNTRUSTED if is_certificate else _UNREACHED))
+            text = _UNTRUSTED if is_certificate else _UNREACHED
+            why = _raising(Skipped(text, problem.code if is_certificate else "unreached"))
             left_out = [(key, why) for key, _ in planned if key != failed]
             planned = [(failed, _raising(problem)), *left_out]
         for key, work in planned:
@@ -169,9 +200,9 @@ def verify(
 
         def across() -> str:
             if password is None:
-                raise Skipped(_UNKNOWN_LOGIN)
+                raise Skipped(_UNKNOWN_LOGIN, LOGIN_UNKNOWN)
             if unreached & {first, second}:
-                raise Skipped(_UNREACHED)
+                raise Skipped(_UNREACHED, "unreached")
             return _upload_across(client(first), client(second))
 
         key = "shared_upload"
@@ -221,7 +252,7 @@ class _Session:
 
     def need_password(self) -> None:
         if not self.knows_password:
-            raise Skipped(_UNKNOWN_LOGIN)
+            raise Skipped(_UNKNOWN_LOGIN, LOGIN_UNKNOWN)
 
 
 def _checks(
@@ -322,7 +353,7 @@ def _begin_upload(client: RegistryClient, answers: Answers | None = None) -> str
 def _pull(session: _Session) -> str:
     session.need_password()
     if not session.manifest:
-        raise Skipped("nothing was pushed")
+        raise Skipped("nothing was pushed", "nothing_pushed")
     base = f"/v2/{CHECK_REPOSITORY}"
     path = f"{base}/manifests/{session.tag}"
     answer = expect(session.client.request("GET", path, headers={"Accept": _MANIFEST}), 200)
@@ -344,7 +375,7 @@ def _pull(session: _Session) -> str:
 def _delete(session: _Session) -> str:
     session.need_password()
     if not session.manifest:
-        raise Skipped("nothing was pushed")
+        raise Skipped("nothing was pushed", "nothing_pushed")
     base = f"/v2/{CHECK_REPOSITORY}"
     path = f"{base}/manifests/{digest_of(session.manifest)}"
     expect(session.client.request("DELETE", path), 202)

@@ -38,7 +38,7 @@ def pull_stored(client: RegistryClient) -> str:
     for repository in _repositories(client):
         for tag in _tags(client, repository)[:1]:
             return _pull(client, repository, tag)
-    raise Skipped("the registry has no images")
+    raise Skipped("the registry has no images", "no_images")
 
 
 def pull_through(client: RegistryClient, upstream: str) -> str:
@@ -58,7 +58,8 @@ def pull_through(client: RegistryClient, upstream: str) -> str:
             problem = error
     if problem is not None:
         raise problem
-    raise Skipped(f"{host or 'the registry behind it'} does not list its images to anonymous users")
+    text = f"{host or 'the registry behind it'} does not list its images to anonymous users"
+    raise Skipped(text, "no_list")
 
 
 def _candidates(client: RegistryClient, upstream: str, host: str) -> Iterator[str]:

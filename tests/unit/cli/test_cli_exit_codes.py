@@ -12,6 +12,9 @@ import pytest
 from calls import Moorage, write_answers
 from fake_server import FINGERPRINT, FakeServers, no_answer
 
+from moorage.deploy.deployment import Deployment
+from moorage.deploy.events import CheckStatus
+from moorage.deploy.verify import LOGIN_UNKNOWN, Check, Verification
 from moorage.errors import ExitCode
 
 HOST = "one.example.test"
@@ -231,3 +234,27 @@ def test_nothing_to_undo_or_replace_with_and_without_a_terminal(
     assert replace.code == 1
     assert "ssl.mode" in replace.stderr
     assert "--yes" not in replace.stderr
+
+
+def test_verify_without_a_login_is_incomplete_and_fails_if_a_login_is_required(
+    moorage: Moorage, answers_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checks = tuple(
+        Check(HOST, key, key, status, "", code=code)
+        for key, status, code in (
+            ("no_password", CheckStatus.GOOD, ""),
+            ("login", CheckStatus.SKIPPED, LOGIN_UNKNOWN),
+        )
+    )
+    monkeypatch.setattr(Deployment, "verify", lambda *_, **__: Verification(checks))
+
+    plain = moorage("verify", str(answers_file), "--json")
+    strict = moorage("verify", str(answers_file), "--require-login")
+
+    assert (plain.code, plain.json["verification"], plain.json["is_good"]) == (
+        0, "incomplete", True
+    )  # fmt: skip
+    assert plain.json["checks"][1]["code"] == "login_unknown"
+    assert strict.code == 1
+    assert "Verification incomplete. Not checked: login." in strict.stdout
+    assert "--require-login" in strict.stderr

@@ -24,8 +24,9 @@ def test_skipped_checks_are_named() -> None:
 
     assert verification.is_good
     assert verification.not_checked == {"login": "log in", "push": "push"}
-    assert _text(verification).endswith("! Not checked: log in, push.")
-    assert verification_as_json(verification)["not_checked"] == ["login", "push"]
+    assert _text(verification).endswith("! Verification incomplete. Not checked: log in, push.")
+    as_json = verification_as_json(verification)
+    assert (as_json["verification"], as_json["not_checked"]) == ("incomplete", ["login", "push"])
 
 
 def test_a_complete_verification_has_nothing_to_add() -> None:
@@ -33,4 +34,5 @@ def test_a_complete_verification_has_nothing_to_add() -> None:
 
     assert verification.not_checked == {}
     assert "Not checked" not in _text(verification)
-    assert verification_as_json(verification)["not_checked"] == []
+    as_json = verification_as_json(verification)
+    assert (as_json["verification"], as_json["not_checked"]) == ("passed", [])

@@ -144,6 +144,8 @@ AREAS = {
                "edit answers configure", "s"),
         Action("f", "follow", "Follow the run", "Follow a run that is in progress",
                "Follow the run", "attach apply progress"),
+        Action("t", "verify", "Verify", "Check the registry after an apply whose end was not seen",
+               "Verify", "check test push pull login"),
         Action("v", "review", "Review", "Show what an apply would change", "Review",
                "plan diff apply"),
         _USERS,

@@ -147,7 +147,7 @@ class ApplyRequested(Message):
 
 
 class AttachRequested(Message):
-    """Follow the runs in progress."""
+    """Follow the runs in progress, then verify the registry."""
 
 
 class ApplyEnded(Message):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from moorage.users.answers_sync import UsersChange
     from tui.document.draft import Draft
     from tui.document.problems import Mistakes
+    from tui.document.reading import Opened
     from tui.questions.asker import WizardAsker
     from tui.widgets.dialog import ConfirmDialog
     from tui.wizard.step_pane import StepPane
@@ -148,8 +149,9 @@ class Opening:
             kept = unsaved or draft  # unsaved changes stay unsaved
             session = self._take(kept, opened.draft_file, opened.path, begin((), (), is_new=False))
             if opened.path is not None:
-                session.saved = draft.without_secrets()
-                session.text = store.text_of(opened.path)
+                session.note_saved(draft.without_secrets(), store.text_of(opened.path))
+            if unsaved is not None:
+                session.base = opened.base
             self.open_users(draft)
             return
         if unsaved is None:
@@ -181,11 +183,37 @@ class Opening:
         )
         if goes_on is None:
             return
+        if goes_on:
+            unsaved = await self._with_file_changes(opened, unsaved)
+            if unsaved is None:
+                return
         kept = unsaved if goes_on else draft
         left_at = opened.left_at if goes_on else ""
         self.open_draft(kept, opened.draft_file, opened.path, saved=draft, left_at=left_at)
         if not goes_on:
             await self._list_problems(opened.mistakes)
+
+    async def _with_file_changes(self, opened: Opened, unsaved: Draft) -> Draft | None:
+        """Offer to merge what changed in the file since; returns the draft, or None for Escape."""
+        from tui.document.file_changes import changes_since
+        from tui.file_changes_text import describe_file_changes
+        from tui.widgets.dialog import ConfirmDialog
+
+        changes = changes_since(opened.base, opened.draft, unsaved)
+        if changes is None:
+            return unsaved
+        assert opened.path is not None
+        merges = await self._app.push_screen_wait(
+            ConfirmDialog(
+                "The file has changed",
+                describe_file_changes(opened.path, changes, opened.draft, unsaved),
+                "Take them over",
+                "Keep the draft as it is",
+            )
+        )
+        if merges is None:
+            return None
+        return changes.merged if merges else unsaved
 
     async def _list_problems(self, mistakes: Mistakes | None) -> None:
         """List the mistakes in the file that was opened, then go to the first."""
@@ -234,8 +262,7 @@ class Opening:
         progress = begin(asked, wrong, is_new=is_new, seen=seen, left_at=left_at)
         session = self._take(draft, draft_file, path, progress)
         if path is not None:
-            session.saved = (saved or draft).without_secrets()
-            session.text = store.text_of(path)
+            session.note_saved((saved or draft).without_secrets(), store.text_of(path))
             store.remember(path, draft.domain)
         if store.last_applied(draft.domain) is None or asked or draft.problems:
             self.open_frame()
@@ -341,7 +368,7 @@ class Opening:
         if path is None:
             self._saving.keep_draft()
         elif was_saved:
-            session.saved = session.draft.without_secrets()
+            session.saved = session.base = session.draft.without_secrets()
         synced = await in_thread(lambda: sync_answers(domain, path, change))
         if path is not None:
             session.text = store.text_of(path)

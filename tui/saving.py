@@ -65,7 +65,7 @@ class Saving:
             progress = session.progress
             store.keep_draft(session.draft_file, session.draft, of=session.path,
                                visited=progress.visited | {progress.current},
-                               left_at=progress.current)  # fmt: skip
+                               left_at=progress.current, base=session.base)  # fmt: skip
             if session.path is None:
                 servers = [str(each.get("host", "")) for each in session.draft.items("servers")]
                 store.remember(session.draft_file, session.draft.domain, is_draft=True,
@@ -101,7 +101,7 @@ class Saving:
         except MoorageError as error:
             self._app.notify(describe_error(error), severity="warning", markup=False)
             return
-        session.text, session.saved = written, session.draft.without_secrets()
+        session.note_saved(session.draft.without_secrets(), written)
 
     def note_apply_began(self) -> None:
         """Note that an apply has begun, in case the wizard does not see its end."""
@@ -183,7 +183,7 @@ class Saving:
             return
         own = str(session.draft_file.absolute())
         kept = next((each for each in store.recents() if each.path == own), None)
-        session.saved, session.text = saved.data, saved.text
+        session.note_saved(saved.data, saved.text)
         session.path = path
         if session.is_saved:
             session.draft_file.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from moorage.answers.model import Answers
 from moorage.answers.recorded import Path as RecordedPath
@@ -28,6 +29,7 @@ class WizardSession:
         path: The answers file, once there is one.
         progress: The current step and the ones before it.
         saved: The draft as saved in the answers file, without secrets.
+        base: The content of the answers file that the draft was made from, without secrets.
         text: The answers file as last read or written.
         tested: The result of each server's test, by host: whether it was good, and a sentence.
         read: The applied answers, if the deployment was read from a server.
@@ -44,7 +46,8 @@ class WizardSession:
     draft_file: Path
     path: Path | None = None
     progress: Progress = field(default_factory=Progress)
-    saved: dict[str, object] | None = None
+    saved: dict[str, Any] | None = None
+    base: dict[str, Any] | None = None
     text: str = ""
     tested: dict[str, tuple[bool, str]] = field(default_factory=dict)
     read: Draft | None = None
@@ -71,10 +74,21 @@ class WizardSession:
         else:
             self.draft.set("based_on", revision)
 
+    def note_saved(self, data: dict[str, Any], text: str) -> None:
+        """Note what the answers file has now, as the draft has it, too.
+
+        Args:
+            data: Its content, without secrets.
+            text: Its text.
+        """
+        self.saved = self.base = data
+        self.text = text
+
     def discard_changes(self) -> None:
         """Go back to the answers file; a draft that was never saved stays."""
         if self.saved is not None:
             self.draft = type(self.draft)(self.saved)
+            self.base = self.saved
             self.is_applied = False
 
     @property

@@ -450,12 +450,16 @@ class Operations:
 
         return read_image(self.deployment, read, usage, repository, reference)
 
-    def attach(self) -> Outcome:
-        """Follow the runs in progress until they end; verify if all succeeded."""
-        deployment = self.deployment
-        ended = deployment.attach(tuple(self.facts.values()))
+    def attach(self, answers: Answers) -> Outcome:
+        """Follow the runs in progress until they end; verify if all of them succeeded.
+
+        Args:
+            answers: The operator's answers, if no deployment is open.
+        """
+        deployment = self.deployment if self.is_open else self.open(answers)
+        ended = deployment.attach(deployment.probe())
         self.outcome = Outcome(ended=ended)
-        if ended and all(run.status is RunStatus.DONE for run in ended):
+        if all(run.status is RunStatus.DONE for run in ended):
             # The earlier plan does not know what the run created.
             self.plan = deployment.plan()
             checks = deployment.verify(self.plan, large_upload=False)

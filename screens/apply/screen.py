@@ -89,17 +89,21 @@ class ApplyScreen(Screen[None]):
         self._large_upload = large_upload
         known = timings.recorded()
         plan = session.operations.plan
-        servers = plan.servers if plan else ()
-        self._servers = {
-            each.server: ServerProgress(
-                each.server,
-                expected={} if attaches else timings.expected(timings.steps_of(each), known),
-                steps=() if attaches else timings.steps_of(each),
-            )
-            for each in servers
-        }
+        servers = plan.servers if plan and not attaches else ()
+        if attaches:
+            names = [str(each.get("host", "")) for each in session.draft.items("servers")]
+            self._servers = {name: ServerProgress(name) for name in names}
+        else:
+            self._servers = {
+                each.server: ServerProgress(
+                    each.server,
+                    expected=timings.expected(timings.steps_of(each), known),
+                    steps=timings.steps_of(each),
+                )
+                for each in servers
+            }
         for server in servers:
-            if not attaches and not server.has_changes:
+            if not server.has_changes:
                 self._servers[server.server].end("unchanged", "nothing to change")
         if session.operations.name.has_changes and not attaches:
             self._servers[NAME_ROW] = ServerProgress(NAME_ROW, words="after the checks")
@@ -134,7 +138,8 @@ class ApplyScreen(Screen[None]):
         self._log.show(level=_DEFAULT_LEVEL)
         large = self._large_upload
         if self._attaches:
-            self._begin("Following the runs", operations.attach)
+            answers = self._session.answers
+            self._begin("Following the runs", lambda: operations.attach(answers()))
         else:
             self._begin("Applying the plan", lambda: operations.apply(large_upload=large))
         self.set_interval(0.5, self._redraw)

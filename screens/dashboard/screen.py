@@ -25,10 +25,12 @@ from moorage.deploy.status import ServerStatus, Status
 from moorage.deploy.status_rows import status_rows
 from moorage.errors import MoorageError
 from moorage.escape import printable
+from moorage.recents import UNFINISHED
 from moorage.rows import Level
 from moorage.servers.transport import Cancel
 from moorage.unseen_passwords import unseen_passwords
 from tui.actions import bindings
+from tui.document import store
 from tui.document.unapplied import is_older, not_applied
 from tui.labels import describe_error, explain
 from tui.messages import (
@@ -67,6 +69,7 @@ class DashboardScreen(Screen[None]):
     DashboardScreen #dashboard { padding: 1 2; height: 1fr; }
     DashboardScreen #verdict Static { text-style: bold; }
     DashboardScreen #pending { color: $text-warning; display: none; }
+    DashboardScreen #unverified { color: $text-warning; display: none; }
     DashboardScreen #unseen { color: $text-warning; display: none; }
     DashboardScreen #servers { height: auto; margin-top: 1; }
     DashboardScreen .server {
@@ -94,6 +97,7 @@ class DashboardScreen(Screen[None]):
         with VerticalScroll(id="dashboard"):
             yield Indented(id="verdict")
             yield Indented(id="pending")
+            yield Indented(id="unverified")
             yield Indented(id="unseen")
             yield Vertical(id="servers")
         with Horizontal(id="buttons"):
@@ -146,6 +150,22 @@ class DashboardScreen(Screen[None]):
             "generated passwords again. To set new ones, press u, select the user and press p."
         )
         shown.show(Content("! "), Content(printable(text)))
+
+    @property
+    def _is_unverified(self) -> bool:
+        """Whether the servers have these answers, but nobody saw the checks after the apply."""
+        if self._status is None or not self._status.has_answers or self._has_run:
+            return False
+        return store.state_of(self._session.path or self._session.draft_file) == UNFINISHED
+
+    def _show_unverified(self) -> None:
+        shown = self.query_one("#unverified", Indented)
+        shown.display = self._is_unverified
+        text = (
+            "The last apply has ended, but its end was not seen: the registry has not been "
+            "verified. Press t to verify it."
+        )
+        shown.show(Content("! "), Content(text))
 
     def on_screen_suspend(self) -> None:
         """Stop reading when another screen is opened."""
@@ -231,6 +251,7 @@ class DashboardScreen(Screen[None]):
         as_of = f"as of {time.strftime('%H:%M:%S')}"
         self._say(f"{sign} ", f"{name}: {printable(overview.text)} ({as_of})", colour)
         self._show_pending()
+        self._show_unverified()
         self._show_unseen(status)
         place = self.query_one("#servers")
         await place.remove_children()
@@ -271,6 +292,8 @@ class DashboardScreen(Screen[None]):
         """Offer to follow a run while there is one, and to scroll what does not fit."""
         if action == "scroll":
             return self.is_mounted and self.query_one("#dashboard").show_vertical_scrollbar
+        if action == "verify":
+            return self._is_unverified
         return self._has_run if action == "follow" else True
 
     @on(Button.Pressed)
@@ -322,6 +345,10 @@ class DashboardScreen(Screen[None]):
 
     def action_follow(self) -> None:
         """Follow the run in progress."""
+        self.post_message(AttachRequested())
+
+    def action_verify(self) -> None:
+        """Check the registry, as after an apply."""
         self.post_message(AttachRequested())
 
     def action_back(self) -> None:

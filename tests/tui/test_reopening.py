@@ -15,10 +15,14 @@ from walk import ANSWERS, LOGIN
 
 from moorage.answers.record import without_secrets
 from moorage.answers.save import save
+from moorage.deploy.deployment import Deployment
+from moorage.deploy.events import CheckStatus
 from moorage.deploy.overview import Health, Overview, keep_overview, kept_overviews
 from moorage.deploy.plan import Plan
+from moorage.deploy.verify import Check, Verification
 from moorage.desired import layout
 from moorage.errors import CannotConnect
+from moorage.recents import UNFINISHED
 from moorage.servers.sudo import password_missing
 from moorage.unseen_passwords import forget_unseen, unseen_passwords
 from screens.dashboard.screen import DashboardScreen
@@ -656,3 +660,41 @@ def test_dashboard_states_are_saved_without_secrets(home: Path) -> None:
     assert kept_overviews()[str(path)].text == "healthy, certificate 300 days"
     assert Overview(Health.ATTENTION, "Nothing runs").text == "needs attention: Nothing runs"
     assert json.loads((home / "state" / "seen.json").read_text())
+
+
+async def test_an_apply_whose_end_was_not_seen_can_be_verified(
+    servers: FakeServers, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = Check("alpha", "login", "log in", CheckStatus.GOOD, "200 as ci")
+    monkeypatch.setattr(Deployment, "verify", lambda *_, **__: Verification((check,)))
+    path = applied(home)
+    draft = Draft(ANSWERS)
+    alpha = servers["alpha"]
+    alpha.put([some_user("ci")])
+    record = json.loads(alpha.files[layout.DEPLOYMENT])
+    record["answers"] = without_secrets(draft.answers())
+    alpha.files[layout.DEPLOYMENT] = json.dumps(record).encode()
+    async with opened(servers, path=path) as wizard:
+        await wizard.see("(as of")
+        assert "verified" not in wizard.text
+    store.remember(path, draft.domain, state=UNFINISHED)
+    async with opened(servers, path=path) as wizard:
+        await wizard.see(
+            "! The last apply has ended, but its end was not seen", "Press t to verify"
+        )
+        await wizard.press("t")
+        await wizard.see("registry.example.com is up")
+    assert store.state_of(path) == "applied"
+
+
+async def test_a_run_in_progress_is_followed_from_the_dashboard(
+    servers: FakeServers, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = Check("alpha", "login", "log in", CheckStatus.GOOD, "200 as ci")
+    monkeypatch.setattr(Deployment, "verify", lambda *_, **__: Verification((check,)))
+    path = applied(home)
+    servers["alpha"].extra_facts = "run\t29990103\tyes\t3\tpackages\t\t\n"
+    async with opened(servers, path=path) as wizard:
+        await wizard.see("29990103 running")
+        await wizard.press("f")
+        await wizard.see("registry.example.com is up")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from moorage.answers.load import load_draft
 from moorage.errors import AnswersError, MoorageError
@@ -27,6 +28,7 @@ class Opened:
         visited: The steps seen so far, by name; None if all count as seen.
         mistakes: The mistakes in the answers file, or None.
         left_at: The step shown last, by name; empty if unknown.
+        base: The content of the file that the unsaved changes were made to; None if unknown.
     """
 
     draft: Draft
@@ -37,6 +39,7 @@ class Opened:
     visited: tuple[str, ...] | None = None
     mistakes: Mistakes | None = None
     left_at: str = ""
+    base: dict[str, Any] | None = None
 
 
 def open_path(path: Path) -> Opened:
@@ -57,16 +60,23 @@ def open_path(path: Path) -> Opened:
         raise AnswersError(loaded.problems)
     draft = _with_rows(Draft(loaded.data))
     draft_file = store.draft_file_for(path)
-    unsaved, left_at = None, ""
+    unsaved, left_at, base = None, "", None
     with contextlib.suppress(ValueError):
         kept = store.read_draft(draft_file)
-        unsaved, left_at = kept.draft, kept.left_at
+        unsaved, left_at, base = kept.draft, kept.left_at, kept.base
     if unsaved is not None and unsaved.data == draft.data:
         unsaved = None
     problems = check_loaded(loaded)
     mistakes = Mistakes(str(path), problems) if problems else None
     return Opened(
-        draft, draft_file, path, unsaved, loaded.notices, mistakes=mistakes, left_at=left_at
+        draft,
+        draft_file,
+        path,
+        unsaved,
+        loaded.notices,
+        mistakes=mistakes,
+        left_at=left_at,
+        base=base,
     )
 
 

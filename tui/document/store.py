@@ -44,6 +44,7 @@ __all__ = [
     "read_draft",
     "recents",
     "remember",
+    "state_of",
 ]
 
 
@@ -56,12 +57,15 @@ class KeptDraft:
         of: Its answers file; None if it was never saved.
         visited: The steps seen so far, by name.
         left_at: The step shown last, by name; empty if unknown.
+        base: The content of the answers file that it was made from, without secrets; None if
+            unknown.
     """
 
     draft: Draft
     of: Path | None = None
     visited: tuple[str, ...] = ()
     left_at: str = ""
+    base: dict[str, Any] | None = None
 
 
 def keep_draft(
@@ -71,6 +75,7 @@ def keep_draft(
     of: Path | None,
     visited: Iterable[str] = (),
     left_at: str = "",
+    base: dict[str, Any] | None = None,
 ) -> None:
     """Write a draft, without secrets.
 
@@ -80,6 +85,7 @@ def keep_draft(
         of: Its answers file, if it has one.
         visited: The steps seen so far, by name.
         left_at: The current step, by name.
+        base: The content of the answers file that it was made from, without secrets.
     """
     import yaml
 
@@ -88,6 +94,7 @@ def keep_draft(
         "visited": sorted(str(each) for each in visited),
         "left_at": str(left_at),
         "answers": draft.without_secrets(),
+        "base": base,
     }
     write_private(path, yaml.safe_dump(body, sort_keys=False, allow_unicode=True).encode())
 
@@ -110,7 +117,20 @@ def read_draft(path: Path) -> KeptDraft:
         raise ValueError(f"{path} is not a draft") from error
     of = Path(body["of"]) if body.get("of") else None
     visited = tuple(str(each) for each in body.get("visited") or ())
-    return KeptDraft(draft, of, visited, str(body.get("left_at") or ""))
+    base = body.get("base")
+    return KeptDraft(
+        draft,
+        of,
+        visited,
+        str(body.get("left_at") or ""),
+        base if isinstance(base, dict) else None,
+    )
+
+
+def state_of(path: Path) -> str:
+    """Return how the last apply of a recent deployment ended; see :class:`Recent`."""
+    own = str(path.absolute())
+    return next((each.state for each in recents() if each.path == own), "")
 
 
 def keep_applied(draft: Draft) -> None:

@@ -30,7 +30,7 @@ def not_applied(draft: Draft, read: Draft | None = None) -> tuple[str, ...]:
         now, before = _plain(draft), _plain(applied)
     except MoorageError:
         return ()
-    return tuple(_differing(now, before, ""))
+    return tuple(differing(now, before, ""))
 
 
 def is_as_applied(draft: Draft) -> bool:
@@ -63,8 +63,9 @@ def _plain(draft: Draft) -> dict[str, Any]:
     return settings | {"servers": servers}
 
 
-def _differing(now: Any, before: Any, place: str) -> list[str]:
-    now, before = _by_name(now), _by_name(before)
+def differing(now: Any, before: Any, place: str) -> list[str]:
+    """Return the paths at which two answers differ; items of lists are named, not numbered."""
+    now, before = by_name(now), by_name(before)
     are_parts = isinstance(now, Mapping) and isinstance(before, Mapping)
     if not are_parts or place.endswith(".password"):
         return [] if now == before or _is_same_password(now, before) else [place]
@@ -72,11 +73,11 @@ def _differing(now: Any, before: Any, place: str) -> list[str]:
     for key in dict.fromkeys((*before, *now)):
         inside = f"{place}.{key}" if place else str(key)
         # A new or removed user or section is one change, whatever is in it.
-        places += _differing(now.get(key), before.get(key), inside)
+        places += differing(now.get(key), before.get(key), inside)
     return places
 
 
-def _by_name(value: Any) -> Any:
+def by_name(value: Any) -> Any:
     """Return a list of named items as a mapping, so that one more is one difference."""
     if not isinstance(value, Sequence) or isinstance(value, str):
         return value

@@ -687,7 +687,7 @@ async def test_an_apply_whose_end_was_not_seen_can_be_verified(
     assert store.state_of(path) == "applied"
 
 
-async def test_a_run_in_progress_is_followed_from_the_dashboard(
+async def test_following_a_run_from_the_dashboard_ends_with_the_checks(
     servers: FakeServers, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check = Check("alpha", "login", "log in", CheckStatus.GOOD, "200 as ci")

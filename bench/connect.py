@@ -44,7 +44,9 @@ class NoOperator:
         return None
 
 
-def resolve(reference: SecretReference | None, what: str) -> Secret | None:
+def resolve(
+    reference: SecretReference | None, what: str, rejected: Secret | None = None
+) -> Secret | None:
     """Return a typed secret."""
     return reference.secret if isinstance(reference, Typed) else None
 

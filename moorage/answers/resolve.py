@@ -66,12 +66,7 @@ class Resolver:
         self._found: dict[object, Future[Secret]] = {}
 
     def resolve(
-        self,
-        reference: SecretReference,
-        where: str,
-        *,
-        server: str | None = None,
-        rejected: Secret | None = None,
+        self, reference: SecretReference, where: str, *, server: str | None = None
     ) -> Secret:
         """Return the secret a reference points to.
 
@@ -81,11 +76,47 @@ class Resolver:
             reference: The reference.
             where: Its path in the answers, for example ``credentials.users[0].password``.
             server: The label of the server it belongs to, if it belongs to one.
-            rejected: The previous result, if that was wrong: the operator is asked again.
 
         Raises:
             SecretUnavailable: The reference cannot be resolved.
         """
+        return self._resolve(reference, where, server, None)
+
+    def resolve_unless(
+        self,
+        rejected: Secret | None,
+        reference: SecretReference,
+        where: str,
+        *,
+        server: str | None = None,
+    ) -> Secret | None:
+        """Return the secret a reference points to, unless it is wrong and there is no other.
+
+        Args:
+            rejected: The previous result, if that was wrong. Only the operator can have another.
+            reference: The reference.
+            where: Its path in the answers.
+            server: The label of the server it belongs to, if it belongs to one.
+
+        Raises:
+            SecretUnavailable: The reference cannot be resolved.
+        """
+        if rejected is None:
+            return self.resolve(reference, where, server=server)
+        if not isinstance(reference, FromPrompt):
+            return None
+        try:
+            return self._resolve(reference, where, server, rejected)
+        except SecretUnavailable:
+            return None
+
+    def _resolve(
+        self,
+        reference: SecretReference,
+        where: str,
+        server: str | None,
+        rejected: Secret | None,
+    ) -> Secret:
         if isinstance(reference, Typed):
             return reference.secret
         key = _key(reference, where)

@@ -19,7 +19,7 @@ from moorage.deploy.events import OnEvent, RunEnded, StepBegan
 from moorage.deploy.name import RegistryName
 from moorage.deploy.password_checks import PasswordChecks
 from moorage.desired import layout
-from moorage.errors import AnswersError, MoorageError, SecretUnavailable, ServersFailed
+from moorage.errors import AnswersError, MoorageError, ServersFailed
 from moorage.registry_keys import check_registry
 from moorage.servers import connect
 from moorage.servers.run_results import RunStatus
@@ -458,14 +458,8 @@ class Deployment:
             cancel=self.cancel,
         )
 
-    def _resolve(
-        self,
-        reference: SecretReference,
-        where: str,
-        server: str | None = None,
-        rejected: Secret | None = None,
-    ) -> Secret:
-        secret = self._resolver.resolve(reference, where, server=server, rejected=rejected)
+    def _resolve(self, reference: SecretReference, where: str) -> Secret:
+        secret = self._resolver.resolve(reference, where)
         self._learn(secret)
         return secret
 
@@ -478,12 +472,11 @@ class Deployment:
         ) -> Secret | None:
             if reference is None:
                 return None
-            try:
-                return self._resolve(reference, f"{place}.{what}", server.host, rejected)
-            except SecretUnavailable:
-                if rejected is None:
-                    raise
-                return None  # the operator has no other
+            where = f"{place}.{what}"
+            secret = self._resolver.resolve_unless(rejected, reference, where, server=server.host)
+            if secret is not None:
+                self._learn(secret)
+            return secret
 
         return resolve
 

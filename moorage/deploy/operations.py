@@ -481,11 +481,14 @@ class Operations:
         open_transport = self._open_transport or open_over_ssh
         resolver = Resolver(self.asker.secret)
 
-        def resolve(reference: SecretReference | None, what: str) -> Secret | None:
+        def resolve(
+            reference: SecretReference | None, what: str, rejected: Secret | None = None
+        ) -> Secret | None:
             if reference is None:
                 return None
-            secret = resolver.resolve(reference, f"{what} of {server.host}")
-            self.redactor.add(secret)
+            secret = resolver.resolve_unless(rejected, reference, f"{what} of {server.host}")
+            if secret is not None:
+                self.redactor.add(secret)
             return secret
 
         cancel = Cancel()

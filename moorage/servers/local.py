@@ -21,7 +21,6 @@ from moorage.servers.transport import (
     Completed,
     Exchange,
     Resolve,
-    can_ask_again,
 )
 
 _CHUNK = 1 << 16
@@ -92,7 +91,6 @@ class LocalTransport:
                         if reference is None
                         else self._resolve(reference, "sudo_password", rejected)
                     ),
-                    can_ask_again=can_ask_again(reference),
                 ),
                 self.server,
             )

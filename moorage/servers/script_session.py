@@ -93,15 +93,13 @@ class Root:
         needs_sudo: Whether that user needs sudo.
         password: The sudo password, if known; it is sent right away.
         ask: Asks for the password if it is not known and sudo requires one, given the previous
-            answer if sudo rejected that.
-        can_ask_again: Whether to ask as well if the known password is wrong.
+            one if sudo rejected that; returns None if there is no other.
     """
 
     user: str
     needs_sudo: bool
     password: Secret | None
     ask: Callable[[Secret | None], Secret | None]
-    can_ask_again: bool = False
 
 
 class ScriptSession:
@@ -329,7 +327,7 @@ class ScriptSession:
         if prompts <= self._prompts_answered:
             return
         is_known = self._root.password is not None
-        if prompts > MOST_PROMPTS or (prompts > 1 and is_known and not self._root.can_ask_again):
+        if prompts > MOST_PROMPTS:
             # Closing now leaves it at one failed attempt; sudo would allow three.
             raise sudo.password_wrong(self._root.user, self._server)
         self._prompts_answered = prompts

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from moorage.answers.secrets import FromPrompt, Secret, SecretReference
+from moorage.answers.secrets import Secret, SecretReference
 from moorage.errors import SecretName
 
 MOST_PROMPTS = 3
@@ -26,14 +26,8 @@ class Resolve(Protocol):
         Args:
             reference: The reference.
             what: The name of the field: ``password``, ``passphrase`` or ``sudo_password``.
-            rejected: The previous result, if that was wrong; only for references for which
-                :func:`can_ask_again`.
+            rejected: The previous result, if that was wrong; returns None if there is no other.
         """
-
-
-def can_ask_again(reference: SecretReference | None) -> bool:
-    """Return whether another answer is possible when a secret is wrong: the operator types it."""
-    return isinstance(reference, FromPrompt)
 
 
 @dataclass(frozen=True)

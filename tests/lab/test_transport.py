@@ -68,7 +68,7 @@ def resolve(
     reference: SecretReference | None, what: str, rejected: Secret | None = None
 ) -> Secret | None:
     assert reference is None or isinstance(reference, Typed)
-    return None if reference is None else reference.secret
+    return None if reference is None or rejected is not None else reference.secret
 
 
 def typed(text: str) -> Typed:
@@ -348,7 +348,7 @@ def test_a_password_that_the_answers_declare_as_a_prompt_is_prompted_for_again(
     ) -> Secret | None:
         if reference is None:
             return None
-        return resolver.resolve(reference, what, server=trusted.address, rejected=rejected)
+        return resolver.resolve_unless(rejected, reference, what, server=trusted.address)
 
     login: dict[str, object] = {"sudo_password": typed(ADMIN_PASSWORD)}
     if field == "password":

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from moorage.answers.model import Server
-from moorage.answers.secrets import Secret, SecretReference
+from moorage.answers.secrets import Secret
 from moorage.errors import CannotConnect, MoorageError, SecretName
 from moorage.servers import script_command
 from moorage.servers.script_session import Job, Root, ScriptSession
@@ -24,7 +24,6 @@ from moorage.servers.transport import (
     LoginAsker,
     LoginRequest,
     Resolve,
-    can_ask_again,
 )
 
 if TYPE_CHECKING:
@@ -125,7 +124,6 @@ class SshTransport:
                 needs_sudo=not is_root,
                 password=None if is_root else self._known_sudo_password(),
                 ask=lambda rejected: self._ask_sudo_password(user, rejected),
-                can_ask_again=can_ask_again(self._answers.sudo_password),
             ),
             self.server,
             limits.start,
@@ -262,7 +260,7 @@ class SshTransport:
 
         def passphrase(key: str, rejected: Secret | None) -> Secret | None:
             if answers.passphrase is not None and answers.key and (is_target or len(keys) == 1):
-                return self._declared(answers.passphrase, "passphrase", rejected)
+                return self._resolve(answers.passphrase, "passphrase", rejected)
             return self._asker.secret(SecretName("passphrase", key), self.server, rejected)
 
         def password(
@@ -271,7 +269,7 @@ class SshTransport:
             where = "" if is_target else f" on {machine.name}"
             what = SecretName("password", f"{settings.user}{where}")
             if answers.password is not None and is_target:
-                return self._declared(answers.password, "password", rejected)
+                return self._resolve(answers.password, "password", rejected)
             if what not in self._answered or rejected is not None:
                 key = answers.key or "" if explicit is not None else ""
                 request = LoginRequest(
@@ -310,16 +308,8 @@ class SshTransport:
     def _ask_sudo_password(self, user: str, rejected: Secret | None) -> Secret | None:
         reference = self._answers.sudo_password
         if reference is not None:
-            return self._declared(reference, "sudo_password", rejected)
+            return self._resolve(reference, "sudo_password", rejected)
         return self._asker.secret(SecretName("sudo_password", user), self.server, rejected)
-
-    def _declared(
-        self, reference: SecretReference, what: str, rejected: Secret | None
-    ) -> Secret | None:
-        """Return a secret that the answers refer to, or another one if that is wrong."""
-        if rejected is None:
-            return self._resolve(reference, what)
-        return self._resolve(reference, what, rejected) if can_ask_again(reference) else None
 
     def _labelled(self, act: Callable[[], Result]) -> Result:
         """Set the server's label on errors that lack it."""

@@ -225,10 +225,10 @@ def test_a_wrong_secret_is_prompted_for_again_but_only_once_for_all() -> None:
 
     resolver = Resolver(person)
     wrong = resolver.resolve(FromPrompt(True), WHERE)
-    again = [resolver.resolve(FromPrompt(True), WHERE, rejected=wrong) for _ in range(2)]
-    assert [each.reveal() for each in (*again, resolver.resolve(FromPrompt(True), WHERE))] == [
-        "right", "right", "right"
-    ]  # fmt: skip
+    again = [resolver.resolve_unless(wrong, FromPrompt(True), WHERE) for _ in range(2)]
+    assert again == [Secret("right"), Secret("right")]
+    assert resolver.resolve(FromPrompt(True), WHERE) == Secret("right")
+    assert resolver.resolve_unless(wrong, FromEnvironment("MOORAGE_TEST"), WHERE) is None
     assert asked == ["", "wrong"]
 
 

@@ -28,7 +28,9 @@ class Nobody:
         return None
 
 
-def resolve(reference: SecretReference | None, what: str) -> Secret | None:
+def resolve(
+    reference: SecretReference | None, what: str, rejected: Secret | None = None
+) -> Secret | None:
     return None
 
 

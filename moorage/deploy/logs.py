@@ -180,7 +180,7 @@ class LogTail:
             if cancel.event.wait(next(pauses, _LONGEST_PAUSE)):
                 return
 
-    def _read(self, server: Server, stream: LogStream, on_begin: Callable[[], object]) -> None:
+    def _read(self, server: Server, stream: LogStream, on_begin: Callable[[], None]) -> None:
         def take(data: bytes) -> None:
             self._backlog.add(stream.read(data))
             if stream.has_gap:

@@ -60,7 +60,8 @@ def _merge(base: Any, file: Any, draft: Any, place: str, conflicts: list[str]) -
     merged = {}
     for key in dict.fromkeys((*parts[2], *parts[1])):
         inside = f"{place}.{key}" if place else str(key)
-        value = _merge(*(each.get(key, _MISSING) for each in parts), inside, conflicts)
+        before, now, own = (each.get(key, _MISSING) for each in parts)
+        value = _merge(before, now, own, inside, conflicts)
         if value is not _MISSING:
             merged[key] = value
     return list(merged.values()) if isinstance(draft, list) else merged

@@ -137,7 +137,9 @@ AREAS = {
         Action("d,delete", "forget", "Remove",
                "Remove the selected deployment from this list; servers and files do not change",
                "Remove from the list", "take off forget delete recent"),
-        Action("escape", "leave", "Leave", "Leave (press twice)"),
+        Action("slash", "find", "", "Show only deployments with a text in name, server or file",
+               "Find a deployment", "search filter"),
+        Action("escape", "leave", "Leave", "Leave (press twice); after a search, show all"),
     )),
     "dashboard": Area("Dashboard", (
         Action("enter,s", "settings", "Settings", "Edit the answers in the wizard", "Settings",
@@ -224,6 +226,8 @@ AREAS = {
                "Read the servers again", "refresh reload plan"),
         Action("v", "view", "View", "Show the difference, whole file or commands",
                "Difference, whole file, or commands", "view diff"),
+        Action("slash", "find", "", "Find a change by name or by what is in it", "Find a change",
+               "search"),
         Action("n", "jump(1)", "Change", "Go to the next change", "Next change", "diff jump"),
         Action("p,N", "jump(-1)", "", "Go to the previous change", "Previous change", "diff jump"),
         Action("y", "copy", "Copy", "Copy what is shown", "Copy what is shown", "clipboard yank"),
@@ -237,8 +241,9 @@ AREAS = {
         Action("right", "expand", "", "Expand a branch"),
     )),
     "diff": Area("A difference", (
-        Action("n", "jump(1)", "", "Next change"),
-        Action("p,N", "jump(-1)", "", "Previous change"),
+        Action("slash", "find", "", "Find a text in it", "Find in the difference", "search"),
+        Action("n", "jump(1)", "", "Next change, or next place with the text"),
+        Action("p,N", "jump(-1)", "", "Previous change, or place with the text"),
     )),
     "apply": Area("Apply", (
         Action("up", "select(-1)", is_first=True),

@@ -236,7 +236,7 @@ class WizardApp(DeploymentApp):
         if self.session is not None:
             self.saving.note_apply_began()
             self.push_screen(
-                ApplyScreen(self.session, large_upload=self._large_upload), self._left_apply
+                ApplyScreen(self.session, large_upload=self._large_upload), self._read_again
             )
 
     @on(AttachRequested)
@@ -244,10 +244,7 @@ class WizardApp(DeploymentApp):
         from screens.apply.screen import ApplyScreen
 
         if self.session is not None:
-            self.push_screen(ApplyScreen(self.session, attaches=True), self._left_apply)
-
-    def _left_apply(self, _result: None) -> None:
-        self._read_again()
+            self.push_screen(ApplyScreen(self.session, attaches=True), self._read_again)
 
     @on(ApplyEnded)
     def _apply_over(self) -> None:
@@ -281,7 +278,7 @@ class WizardApp(DeploymentApp):
         # The plan in Review is outdated now, so going back there reads the servers again.
         from_dashboard = any(isinstance(each, DashboardScreen) for each in self.screen_stack)
         done = DoneScreen(session, answers, outcome, from_dashboard=from_dashboard)
-        self.push_screen(done, self._left_apply)
+        self.push_screen(done, self._read_again)
 
     @on(BackRequested)
     def _to_the_start(self) -> None:
@@ -299,7 +296,12 @@ class WizardApp(DeploymentApp):
             if isinstance(self.screen, WizardFrame):
                 self.screen.dismiss(None)
 
-    def _read_again(self) -> None:
+    def _read_again(self, _result: None) -> None:
+        """Read the servers again after an apply or its report.
+
+        A callback, because a worker would leave a moment between the two in which a key reaches
+        Review below them.
+        """
         from screens.review.step import ReviewPane
         from tui.wizard.frame import WizardFrame
 

@@ -11,6 +11,7 @@ from textual.timer import Timer
 from moorage.errors import MoorageError
 from moorage.local_file import LocalFileError, expand
 from moorage.recents import APPLIED, UNFINISHED
+from moorage.state import short_path
 from tui.deployment_app import DeploymentApp
 from tui.document import store
 from tui.labels import describe_error
@@ -153,7 +154,7 @@ class Saving:
                     "Save the answers",
                     "File",
                     value=default_name(session.draft.domain),
-                    help_text=f"Relative to {Path.cwd()}",
+                    help_text=f"Relative to {short_path(Path.cwd())}",
                     accept="Save",
                 )
             )

@@ -24,6 +24,7 @@ from moorage.deploy.verify import Check
 from moorage.errors import MoorageError
 from moorage.escape import printable
 from moorage.rows import SIGNS, Level
+from moorage.state import short_path
 from moorage.unseen_passwords import forget_unseen
 from screens.done.leave_dialog import LeaveDialog
 from tui.actions import bindings
@@ -207,7 +208,8 @@ class DoneScreen(Screen[None]):
         if self._ca_file is not None:
             yield Static(
                 Content(
-                    f"The private CA's certificate is {self._ca_file}; the lines below install it."
+                    f"The private CA's certificate is {short_path(self._ca_file)}; the lines below "
+                    "install it."
                 ),
                 classes="note",
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import ClassVar
 
@@ -80,6 +80,25 @@ class PlanTree(Tree[Subject]):
             return min(ranks, key=lambda each: each[0])[1]
         return servers[0] if servers else lines[0]
 
+    def select_next(self, is_wanted: Callable[[Subject], bool]) -> bool:
+        """Select the next line below the cursor, or from the top, that is wanted.
+
+        Args:
+            is_wanted: Returns whether a line with this subject is.
+
+        Returns:
+            Whether there is one.
+        """
+        lines = list(_below(self.root))
+        here = lines.index(self.cursor_node) + 1 if self.cursor_node in lines else 0
+        found = next((line for line in lines[here:] + lines[:here] if is_wanted(line.data)), None)
+        if found is None:
+            return False
+        if found.parent is not None:
+            found.parent.expand()
+        self.call_after_refresh(self.move_cursor, found)
+        return True
+
     def action_wizard_go_on(self) -> None:
         """Leave Enter to the form."""
         self.post_message(self.Entered())
@@ -127,6 +146,13 @@ class PlanTree(Tree[Subject]):
                 below.add_leaf(_line(change, name), data=(server, change))
         if (same := server.unchanged_files) > 0:
             branch.add_leaf(Text(f"= {same} file{'s' if same != 1 else ''} unchanged"))
+
+
+def _below(node: TreeNode[Subject]) -> Iterator[TreeNode[Subject]]:
+    """Yield the lines below a line, in order."""
+    for child in node.children:
+        yield child
+        yield from _below(child)
 
 
 def _interest(subject: Subject) -> tuple[bool, bool, int] | None:

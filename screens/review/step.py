@@ -44,8 +44,8 @@ from tui.messages import (
     StepRequested,
 )
 from tui.tasks import in_thread
-from tui.widgets.dialog import ConfirmDialog
-from tui.widgets.diff_view import DiffView, Shown, View
+from tui.widgets.dialog import ConfirmDialog, FindDialog
+from tui.widgets.diff_view import FIND_HELP, DiffView, Shown, View
 from tui.wizard.step_pane import StepPane
 from tui.wizard_session import WizardSession
 
@@ -259,18 +259,7 @@ class ReviewPane(StepPane):
 
     @on(Tree.NodeHighlighted)
     def _highlighted(self, event: Tree.NodeHighlighted[Subject]) -> None:
-        view = self.query_one(DiffView)
-        match event.node.data:
-            case (server, None):
-                view.show(_describe_server(server))
-            case (server, change):
-                view.show(_describe_change(server, change))
-            case DnsPlan() as dns:
-                view.show(_describe_name(dns))
-            case RecordChange() as change:
-                view.show(_describe_records(change))
-            case _:
-                view.show(None)
+        self.query_one(DiffView).show(_describe(event.node.data))
 
     @on(PlanTree.Entered)
     def _entered(self) -> None:
@@ -293,6 +282,23 @@ class ReviewPane(StepPane):
         tabs.append(Content.styled(result, "$text-success"))
         self.query_one("#view", Static).update(Content("").join(tabs))
 
+    @work
+    async def action_find(self) -> None:
+        """Select the next line of the tree that is about a text."""
+        view, tree = self.query_one(DiffView), self.query_one(PlanTree)
+        dialog = FindDialog("Find in the plan", view.found, FIND_HELP)
+        text = await self.app.push_screen_wait(dialog)
+        if text is None:
+            return
+
+        def has_it(subject: Subject) -> bool:
+            shown = _describe(subject)
+            return shown is not None and view.has(shown, text)
+
+        if text.strip() and not tree.select_next(has_it):
+            self.app.notify(f"“{text.strip()}” is not in the plan", markup=False)
+        view.find(text)
+
     def action_jump(self, step: int) -> None:
         """Go to the next or previous change in the file."""
         self.query_one(DiffView).action_jump(step)
@@ -310,7 +316,7 @@ class ReviewPane(StepPane):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer what is about the plan once there is one; End transfers, if some are in its way."""
         plan = self.session.operations.plan if self.has_class("-planned") else None
-        if action in {"view", "jump", "copy"}:
+        if action in {"view", "jump", "copy", "find"}:
             return plan is not None
         if action != "end_transfers":
             return super().check_action(action, parameters)
@@ -492,6 +498,20 @@ def _describe_records(change: RecordChange) -> Shown:
 def _records(sets: Iterable[RecordSet]) -> str | None:
     """Return records as lines of a zone file; None if there are none."""
     return "\n".join(line for each in sets for line in each.lines()) or None
+
+
+def _describe(subject: Subject) -> Shown | None:
+    """Return what the pane shows about a line of the tree; None for nothing."""
+    match subject:
+        case (server, None):
+            return _describe_server(server)
+        case (server, change):
+            return _describe_change(server, change)
+        case DnsPlan() as dns:
+            return _describe_name(dns)
+        case RecordChange() as change:
+            return _describe_records(change)
+    return None
 
 
 def _describe_server(server: ServerPlan) -> Shown:

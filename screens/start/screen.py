@@ -23,6 +23,7 @@ from textual.widgets.option_list import Option
 from moorage.deploy.overview import Overview, kept_overviews, look_in_background
 from moorage.errors import MoorageError
 from moorage.escape import printable
+from moorage.state import short_path
 from screens.start.marked_list import MarkedList
 from tui.actions import bindings
 from tui.document import store
@@ -79,6 +80,7 @@ class WelcomeScreen(Screen[None]):
         self._overviews: dict[str, Overview] = {}
         self._recents: list[store.Recent] = []
         self._leaves_on_escape = False
+        self._text = ""
 
     def compose(self) -> ComposeResult:
         yield HeaderBar("private Docker registries, from a terminal")
@@ -153,10 +155,11 @@ class WelcomeScreen(Screen[None]):
         if recents:
             options.add_option(None)
         for each in recents:
-            options.add_option(Option(self._line(each), id=f"recent:{each.path}"))
+            if self._text in " ".join([each.domain, *each.servers, each.path]).lower():
+                options.add_option(Option(self._line(each), id=f"recent:{each.path}"))
         ids = [option.id for option in options.options]
         # Most people come back for the deployment they had open last.
-        first = f"recent:{recents[0].path}" if recents else "new"
+        first = next((each for each in ids if each and each.startswith("recent:")), "new")
         is_another = [each.path for each in before] != [each.path for each in recents[:1]]
         options.highlighted = ids.index(first if is_another or chosen not in ids else chosen)
 
@@ -176,7 +179,7 @@ class WelcomeScreen(Screen[None]):
         if recent.is_draft:
             parts = [*recent.times, "not saved to a file", *checked]
         else:
-            parts = [*recent.times, *checked, recent.path]
+            parts = [*recent.times, *checked, short_path(Path(recent.path))]
         # One line, however much a server has to say; the dashboard has all of it.
         first = (title + Content("  ") + state).truncate(self._room, ellipsis=True)
         return first + Content.styled(f"\n  {printable(' · '.join(parts))}", "$text-muted")
@@ -218,9 +221,29 @@ class WelcomeScreen(Screen[None]):
         if path := self._chosen():
             self.post_message(FileRequested(path, users=True))
 
+    @work
+    async def action_find(self) -> None:
+        """Show only the deployments with a text in their name, servers or file."""
+        from tui.widgets.dialog import FindDialog
+
+        help_text = "Part of a name, a server or a file; empty shows all"
+        text = await self.app.push_screen_wait(
+            FindDialog("Find a deployment", self._text, help_text)
+        )
+        if text is not None:
+            self._show_only(text)
+
+    def _show_only(self, text: str) -> None:
+        """Show only the deployments with a text; all of them for an empty one."""
+        self._text = text.strip().lower()
+        self._list()
+        self.say(f"Deployments with “{self._text}”. Escape shows all." if self._text else "")
+
     async def action_leave(self) -> None:
         """Leave on the second Escape: the first may be one too many on the way back here."""
-        if self._leaves_on_escape:
+        if self._text:
+            self._show_only("")
+        elif self._leaves_on_escape:
             await self.run_action("app.leave")
         else:
             self._leaves_on_escape = True
@@ -239,6 +262,8 @@ class WelcomeScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer Forget for a deployment only, and Users for one that can have users."""
+        if action == "find":
+            return bool(self._recents)
         if action not in {"users", "forget"} or not self.is_mounted:
             return True
         chosen = self._chosen()
@@ -267,7 +292,11 @@ class WelcomeScreen(Screen[None]):
             return
 
         name = printable(chosen.domain or "unnamed")
-        text = "Its answers are deleted." if chosen.is_draft else f"The file is kept: {path}"
+        text = (
+            "Its answers are deleted."
+            if chosen.is_draft
+            else f"The file is kept: {short_path(Path(path))}"
+        )
         from tui.widgets.dialog import ConfirmDialog
 
         dialog = ConfirmDialog(f"Remove {name} from this list?", text, "Remove")

@@ -152,6 +152,24 @@ async def test_drafts_of_the_same_deployment_are_distinguishable(
         await wizard.see("· opened today", "· not saved to a file")
 
 
+async def test_the_start_finds_a_deployment(servers: FakeServers, home: Path) -> None:
+    for name in ("one", "two"):
+        file = home / f"{name}.yml"
+        save(Draft(ANSWERS).answers(), file)
+        store.remember(file, f"{name}.example.com")
+    async with opened(servers) as wizard:
+        await wizard.see("one.example.com", "two.example.com")
+        await wizard.press("slash")
+        await wizard.see("Find a deployment")
+        await wizard.type("ONE.ex")
+        await wizard.press("enter")
+        await wizard.see("▌ one.example.com", "Deployments with “one.ex”. Escape shows all.")
+        assert "two.example.com" not in wizard.text
+        await wizard.press("escape")
+        await wizard.see("one.example.com", "two.example.com")
+        assert "Escape" not in wizard.text
+
+
 async def test_a_draft_that_is_not_deployed_offers_no_users(
     servers: FakeServers, home: Path
 ) -> None:

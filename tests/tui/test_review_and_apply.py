@@ -22,6 +22,7 @@ from moorage.errors import CannotConnect
 from screens.apply.screen import ApplyScreen
 from screens.done.screen import DoneScreen
 from screens.review.step import ReviewPane
+from tui.widgets.diff_view import DiffView
 from tui.widgets.log_view import LogView
 
 
@@ -202,6 +203,35 @@ async def test_the_pane_shows_the_diff_of_the_selected_file(servers: FakeServers
 async def test_the_first_file_shown_is_not_a_secret_one(servers: FakeServers) -> None:
     async with opened(servers, prefill=ANSWERS, size=(120, 40)) as wizard:
         await wizard.see("1 server:", "+ registry.env  +2", "/etc/moorage/registry/blue/config.yml")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_review_finds_a_change_by_what_is_in_it(
+    servers: FakeServers, size: tuple[int, int]
+) -> None:
+    async with opened(servers, prefill=ANSWERS, size=size) as wizard:
+        await wizard.see("1 server:", "/etc/moorage/registry/blue/config.yml")
+        await wizard.press("slash")
+        await wizard.type("client_max_BODY")
+        await wizard.press("enter")
+        await wizard.see("client_max_body_size")  # it is scrolled to
+        assert wizard.app.screen.query_one(DiffView).scroll_y > 0
+        await wizard.press("tab", "home", "shift+tab")
+        await wizard.see("/etc/nginx/conf.d/moorage.conf", "“client_max_body”: on ")
+        await wizard.press("slash", "ctrl+u")
+        await wizard.type("no such text")
+        await wizard.press("enter")
+        await wizard.see("“no such text” is not in the plan", "“no such text”: not here")
+        await wizard.press("slash", "ctrl+u", "enter", "tab")
+        assert isinstance(wizard.app.focused, DiffView)
+        await wizard.press("slash")
+        await wizard.see("Find here")
+        await wizard.type("server")
+        await wizard.press("enter")
+        await wizard.see("“server”: on ")
+        before = wizard.app.screen.query_one(DiffView).scroll_y
+        await wizard.press("n")
+        assert wizard.app.screen.query_one(DiffView).scroll_y > before
 
 
 async def test_the_question_says_what_to_expect(servers: FakeServers) -> None:

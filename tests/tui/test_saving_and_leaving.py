@@ -330,7 +330,9 @@ async def test_done_lists_its_lines_in_order_and_names_the_next_step(servers: Fa
         await wizard.see("    ✓ a login  of somebody", f"\n{'':15}somebody")
         notes = [str(each.content) for each in wizard.app.screen.query(".note").results(Static)]
         note = next(each for each in notes if "private CA" in each)
-        file = Path(note.removeprefix("The private CA's certificate is ").partition(";")[0])
+        shown = note.removeprefix("The private CA's certificate is ").partition(";")[0]
+        assert shown.startswith("~/")
+        file = Path(shown).expanduser()
         pasted = [each.text for each in wizard.app.screen.query(CopyBlock)]
         assert file.read_text().strip() in pasted[1]
         assert "docker login registry.example.com:5443 -u ci" in pasted[1]

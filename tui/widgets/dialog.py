@@ -302,21 +302,21 @@ class TextDialog(AskingDialog[str | None]):
 
 
 class FindDialog(TextDialog):
-    """Asks for a text to find in a log, which may be empty.
+    """Asks for a text to find, which may be empty.
 
     Args:
         title: The title.
         text: The text at first.
+        help_text: What happens with it.
     """
 
-    def __init__(self, title: str, text: str) -> None:
-        super().__init__(
-            title,
-            "Text",
-            value=text,
-            help_text="Show only lines that contain it; empty shows all",
-            accept="Find",
-        )
+    def __init__(
+        self,
+        title: str,
+        text: str,
+        help_text: str = "Show only lines that contain it; empty shows all",
+    ) -> None:
+        super().__init__(title, "Text", value=text, help_text=help_text, accept="Find")
 
     def fault(self, text: str) -> str:
         """Allow any text."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
 from rich.cells import cell_len
-from textual import events
+from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
@@ -18,10 +19,12 @@ from textual.widgets import Static
 from moorage.escape import printable
 from tui.actions import bindings
 from tui.syntax import LineStyles, highlight
+from tui.widgets.dialog import FindDialog
 from tui.widgets.diff import Fold, Line, Pair, Row, changes, compare, fold, side_by_side
 
 SIDE_BY_SIDE = 160
 """Columns of the terminal from which both sides are shown side by side."""
+FIND_HELP = "N goes to the next place; empty goes through the changes again"
 _MOST_LINES = 6000
 
 
@@ -72,6 +75,7 @@ class DiffView(VerticalScroll):
         self._shown: Shown | None = None
         self._places: list[int] = []
         self._plain = ""
+        self._found = ""
 
     def compose(self) -> ComposeResult:
         yield Static("", id="diff-text")
@@ -87,16 +91,54 @@ class DiffView(VerticalScroll):
         self._shown = shown
         self._draw()
         if is_other:
-            self.scroll_home(animate=False)
+            self._scroll_to_first()
 
     def turn_to(self, view: View) -> None:
         """Show another view of the same change."""
         self.view = view
         self._draw()
-        self.scroll_home(animate=False)
+        self._scroll_to_first()
+
+    def find(self, text: str) -> None:
+        """Mark the lines with a text, and make them what the keys for changes go to.
+
+        Args:
+            text: The text; empty for the changes again.
+        """
+        self._found = text.strip().lower()
+        self._draw()
+        self._scroll_to_first()
+
+    def _scroll_to_first(self) -> None:
+        """Scroll to the first line with the text, or without one to the top."""
+        y = self._places[0] if self._found and self._places else 0
+        self.call_after_refresh(self.scroll_to, y=y, animate=False)
+
+    def has(self, shown: Shown, text: str) -> bool:
+        """Return whether a text is in a change as this view shows it.
+
+        Args:
+            shown: The change.
+            text: The text.
+        """
+        found = text.strip().lower()
+        return found in shown.title.lower() or found in self._plain_of(shown).lower()
+
+    @property
+    def found(self) -> str:
+        """The text that is marked; empty without one."""
+        return self._found
+
+    @work
+    async def action_find(self) -> None:
+        """Ask for a text and mark it."""
+        dialog = FindDialog("Find here", self._found, FIND_HELP)
+        text = await self.app.push_screen_wait(dialog)
+        if text is not None:
+            self.find(text)
 
     def action_jump(self, step: int) -> None:
-        """Scroll to the next or previous change."""
+        """Scroll to the next or previous change, or line with the text that is marked."""
         here = round(self.scroll_y)
         if step > 0:
             target = next((place for place in self._places if place > here), None)
@@ -123,41 +165,99 @@ class DiffView(VerticalScroll):
             head.append(Content.styled(printable(shown.note), "$text-muted"))
         if shown.warning:
             head.append(Content.styled(f"! {printable(shown.warning)}", "$text-warning"))
-        lines = [piece for line in head for piece in line.wrap(width)]
         body, places = self._body(shown, width)
+        if self._found:
+            count = f"on {len(places)} line{'s' if len(places) != 1 else ''}"
+            text = f"“{printable(self._found)}”: {count if places else 'not here'}"
+            head.append(Content.styled(text, "$text-accent"))
+        lines = [piece for line in head for piece in line.wrap(width)]
         lines.append(Content(""))
         self._places = [place + len(lines) for place in places]
         lines += body
         self.query_one("#diff-text", Static).update(Content("\n").join(lines))
 
     def _body(self, shown: Shown, width: int) -> tuple[list[Content], list[int]]:
+        self._plain = self._plain_of(shown)
         if self.view is View.COMMANDS or not shown.path:
-            self._plain = "\n".join(shown.commands)
-            caption = [Content.styled("Equivalent commands:", "$text-muted"), Content("")]
-            lines = [piece for line in shown.commands
-                     for piece in _wrapped(Content(printable(line)), width)]  # fmt: skip
-            return (caption + lines if lines else []), []
+            return _commands(shown.commands, width, self._found)
         if self.view is View.FILE:
-            text = (shown.after if shown.after is not None else shown.before) or ""
-            self._plain = text
-            styles = highlight(shown.path, text)
+            text = _whole(shown)
+            styles = _styles(shown.path, text, self._found)
             whole = text.splitlines()[:_MOST_LINES]
             rows = [Line("same", None, i + 1, line) for i, line in enumerate(whole)]
-            return _unified(rows, ((), styles), width, len(rows))
+            return _unified(rows, ((), styles), width, len(rows), self._found)
         rows_of = compare(shown.before or "", shown.after or "")[:_MOST_LINES]
         folded = fold(rows_of)
-        self._plain = "\n".join(_plain_line(row) for row in folded)
-        both = (highlight(shown.path, shown.before or ""), highlight(shown.path, shown.after or ""))
+        both = (
+            _styles(shown.path, shown.before or "", self._found),
+            _styles(shown.path, shown.after or "", self._found),
+        )
         highest = max((line.before or line.after or 0 for line in rows_of), default=0)
         has_both = shown.before and shown.after
         if has_both and self.app.size.width >= SIDE_BY_SIDE:
-            return _beside(side_by_side(folded), both, width, highest)
-        return _unified(folded, both, width, highest)
+            return _beside(side_by_side(folded), both, width, highest, self._found)
+        return _unified(folded, both, width, highest, self._found)
+
+    def _plain_of(self, shown: Shown) -> str:
+        """Return a change as this view shows it, without styles."""
+        if self.view is View.COMMANDS or not shown.path:
+            return "\n".join(shown.commands)
+        if self.view is View.FILE:
+            return _whole(shown)
+        rows = fold(compare(shown.before or "", shown.after or "")[:_MOST_LINES])
+        return "\n".join(_plain_line(row) for row in rows)
 
 
 Styles = tuple[Sequence[LineStyles], Sequence[LineStyles]]
 _SIGNS = {"same": " ", "add": "+", "remove": "-"}
 _GROUNDS = {"add": "$diff-add", "remove": "$diff-remove"}
+
+
+def _whole(shown: Shown) -> str:
+    return (shown.after if shown.after is not None else shown.before) or ""
+
+
+def _styles(path: str, text: str, found: str) -> Sequence[LineStyles]:
+    """Return the styles of a file's lines, with the text that is looked for marked."""
+    styles = highlight(path, text)
+    if not found:
+        return styles
+    lines = zip(text.splitlines(), styles, strict=True)
+    return [(*line_styles, *_marks(line, found)) for line, line_styles in lines]
+
+
+def _marks(line: str, found: str) -> LineStyles:
+    lower = line.lower()
+    if not found or len(lower) != len(line):
+        return ()
+    places = (match.start() for match in re.finditer(re.escape(found), lower))
+    return tuple((place, place + len(found), "reverse") for place in places)
+
+
+def _places(rows: Sequence[Row] | Sequence[Pair], found: str) -> set[int]:
+    """Return the indexes to jump to: lines with a text, or without one where a change begins."""
+    if not found:
+        return set(changes(rows))
+    return {
+        place
+        for place, row in enumerate(rows)
+        for half in (row if isinstance(row, tuple) else (row,))
+        if isinstance(half, Line) and found in half.text.lower()
+    }
+
+
+def _commands(commands: Sequence[str], width: int, found: str) -> tuple[list[Content], list[int]]:
+    lines = [Content.styled("Equivalent commands:", "$text-muted"), Content("")]
+    jumps: list[int] = []
+    for command in commands:
+        if found and found in command.lower():
+            jumps.append(len(lines) - 1)
+        text = printable(command)
+        line = Content(text)
+        for begin, end, style in _marks(text, found):
+            line = line.stylize(style, begin, end)
+        lines += _wrapped(line, width)
+    return (lines if commands else []), jumps
 
 
 def _plain_line(row: Row) -> str:
@@ -167,9 +267,9 @@ def _plain_line(row: Row) -> str:
 
 
 def _unified(
-    rows: Sequence[Row], styles: Styles, width: int, highest: int
+    rows: Sequence[Row], styles: Styles, width: int, highest: int, found: str
 ) -> tuple[list[Content], list[int]]:
-    places = set(changes(rows))
+    places = _places(rows, found)
     lines: list[Content] = []
     jumps: list[int] = []
     for place, row in enumerate(rows):
@@ -180,10 +280,10 @@ def _unified(
 
 
 def _beside(
-    pairs: Sequence[Pair], styles: Styles, width: int, highest: int
+    pairs: Sequence[Pair], styles: Styles, width: int, highest: int, found: str
 ) -> tuple[list[Content], list[int]]:
     half = (width - 1) // 2
-    places = set(changes(pairs))
+    places = _places(pairs, found)
     lines: list[Content] = []
     jumps: list[int] = []
     for place, pair in enumerate(pairs):

@@ -23,6 +23,7 @@ from moorage.answers.secrets import Secret
 from moorage.errors import CannotConnect
 from moorage.local_file import LocalFileError, expand, read_file, read_text
 from moorage.servers.transport import MOST_PROMPTS
+from moorage.state import short_path
 
 PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
@@ -322,14 +323,6 @@ def load_key(path: Path, agent: Agent) -> Candidate:
         CannotConnect: It cannot be used.
     """
     return _explicit_key(path, agent.candidates())
-
-
-def short_path(path: Path) -> str:
-    """Return a path with ~ for the home folder."""
-    try:
-        return f"~/{path.relative_to(Path.home())}"
-    except ValueError:
-        return str(path)
 
 
 def _read_certificates(files: Sequence[Path]) -> tuple[list[PublicKey], list[str]]:

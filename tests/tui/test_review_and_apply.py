@@ -228,10 +228,12 @@ async def test_review_finds_a_change_by_what_is_in_it(
         await wizard.see("Find here")
         await wizard.type("server")
         await wizard.press("enter")
-        await wizard.see("“server”: on ")
-        before = wizard.app.screen.query_one(DiffView).scroll_y
+        view = wizard.app.screen.query_one(DiffView)
+        first = view.scroll_y
         await wizard.press("n")
-        assert wizard.app.screen.query_one(DiffView).scroll_y > before
+        await wizard.until(lambda: view.scroll_y > first, "the next place is shown")
+        await wizard.press("home")
+        await wizard.see("“server”: on ")
 
 
 async def test_the_question_says_what_to_expect(servers: FakeServers) -> None:

@@ -134,8 +134,11 @@ class LeakWatch:
                 if not arguments:
                     continue  # A kernel thread.
                 self._note(secrets, arguments, "arguments", process)
+                # Few processes are of a login user, and the name of a namespace is dear.
+                if os.stat(process).st_uid not in LOGIN_USER_IDS:  # noqa: PTH116
+                    continue
                 server = spaces.get(os.readlink(f"{process}/ns/pid"))  # noqa: PTH115
-                if server is None or os.stat(process).st_uid not in LOGIN_USER_IDS:  # noqa: PTH116
+                if server is None:
                     continue
                 environment = _read(f"{process}/environ")
             except OSError:

@@ -159,12 +159,6 @@ STYLE = """
 * { scrollbar-size: 0 1; scrollbar-color: $edge; scrollbar-background: $background;
     scrollbar-color-hover: $accent; scrollbar-color-active: $accent;
     scrollbar-background-hover: $background; scrollbar-background-active: $background; }
-Footer { background: $panel; scrollbar-size: 0 0 !important; }
-FooterKey .footer-key--key { color: $foreground; background: $panel; text-style: bold; }
-FooterKey.-compact .footer-key--description {
-    color: $text-muted; background: $panel; padding: 0 1;
-}
-.-narrow FooterKey.-compact .footer-key--description { padding: 0 0 0 1; }
 ToastRack { align: left bottom; margin-bottom: 2; overflow-y: hidden; }
 ToastHolder { align-horizontal: left; }
 Toast {

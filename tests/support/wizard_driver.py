@@ -48,7 +48,8 @@ class Wizard:
         end = time.monotonic() + seconds
         while time.monotonic() < end and self.app._exception is None:
             await self.pilot.pause()
-            if all(each in self.text for each in wanted):
+            shown = self.text
+            if all(each in shown for each in wanted):
                 return
             await asyncio.sleep(0.02)
         missing = [each for each in wanted if each not in self.text]

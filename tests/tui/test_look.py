@@ -63,7 +63,7 @@ async def test_every_screen_is_readable_and_whole(size: tuple[int, int], name: s
         bad += [f"{screen}: {each}" for each in low_contrast_texts(wizard.app, colours)]
         bad += [f"{screen}: {each}" for each in invisible_lines(wizard.app, colours)]
         assert len(wizard.text.splitlines()) == size[1], screen
-        for widget in wizard.app.screen.query("Button, Input, Footer, HeaderBar"):
+        for widget in wizard.app.screen.query("Button, Input, KeyFooter, HeaderBar"):
             is_shown = widget.region.area and widget.display
             if is_shown and widget.region.right > size[0]:
                 bad.append(f"{screen}: {widget} is wider than the terminal")

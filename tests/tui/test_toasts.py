@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 from fake_server import FakeServers
 from opening import opened
-from textual.widgets import Button, Footer
+from textual.widgets import Button
 from textual.widgets._toast import Toast
 from walk import ANSWERS
 
 from tui.toasts import BriefNotice
 from tui.widgets.header import HeaderBar
+from tui.widgets.key_footer import KeyFooter
 
 LONG = (
     "Saved in registry.example.com.yml; 3 still missing or wrong; comments in the sections that "
@@ -32,7 +33,7 @@ async def test_a_toast_hides_neither_the_title_nor_a_button(
             (toast,) = wizard.app.screen.query(Toast)
             shown = [
                 *wizard.app.screen.query(HeaderBar),
-                *wizard.app.screen.query(Footer),
+                *wizard.app.screen.query(KeyFooter),
                 *wizard.app.screen.query("#navigation Button").results(Button),
             ]
             hidden = [each for each in shown if each.display and each.region.overlaps(toast.region)]

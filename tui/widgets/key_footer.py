@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from rich.cells import cell_len
 from textual import events
-from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer
-from textual.widgets._footer import FooterKey
+from textual.style import Style
+from textual.widget import Widget
 
 from tui.actions import BROWSER_KEYS
 
@@ -20,7 +21,7 @@ _ALWAYS = ("help", "command_palette")
 
 
 @dataclass(frozen=True)
-class _Item:
+class Item:
     """An action and the key shown for it."""
 
     action: str
@@ -31,50 +32,83 @@ class _Item:
     tooltip: str
 
     def columns(self, *, is_narrow: bool) -> int:
-        """The width with the space after it; the styles are in :data:`tui.theme.STYLE`."""
+        """The width with the space after it."""
         return cell_len(self.display) + cell_len(self.label) + (2 if is_narrow else 3)
 
 
-class KeyFooter(Footer):
+class KeyFooter(Widget):
     """A compact footer that shows whole keys only, and says how many more there are.
 
-    It is rebuilt only when its keys change: Textual does so whenever the focus moves, which took a
-    sixth of the processor time of a key press on a form.
+    It is one widget, and not one for each key, as Textual's footer is: their styles took a third of
+    the processor time of everything that changes the keys.
+    """
+
+    ALLOW_SELECT = False
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"key-footer--key", "key-footer--label"}
+    DEFAULT_CSS = """
+    KeyFooter { dock: bottom; height: 1; background: $panel; text-wrap: nowrap; }
+    KeyFooter .key-footer--key { color: $foreground; background: $panel; text-style: bold; }
+    KeyFooter .key-footer--label { color: $text-muted; background: $panel; }
     """
 
     def __init__(self) -> None:
-        super().__init__(compact=True, show_command_palette=False)
-        self._shown: list[_Item] | None = None
+        super().__init__()
+        self.shown: Sequence[Item] = ()
+        """The actions whose keys are shown."""
 
-    def compose(self) -> ComposeResult:
-        self._shown = None
-        if not self._bindings_ready:
-            return
-        shown = self._fitting()
-        for each in shown:
-            key = FooterKey(
-                each.key,
-                each.display,
-                each.label,
-                each.action,
-                disabled=not each.is_enabled,
-                tooltip=each.tooltip,
-            ).data_bind(compact=Footer.compact)
-            # Textual sets the class after mounting, which would restyle the key.
-            key.set_class(True, "-compact", update=False)
-            yield key
-        self._shown = shown
+    def on_mount(self) -> None:
+        """Follow the keys of the screen."""
+        self.screen.bindings_updated_signal.subscribe(self, self.bindings_changed)
 
     def bindings_changed(self, screen: Screen[object]) -> None:
-        """Rebuild the footer if it does not show the active keys."""
-        if self._shown is None or self._shown != self._fitting():
-            super().bindings_changed(screen)
+        """Show the active keys."""
+        if not self.is_attached or screen is not self.screen or not self.app.app_focus:
+            return
+        shown = self._fitting()
+        if shown != self.shown:
+            self.shown = shown
+            self.refresh()
+
+    def render(self) -> Content:
+        """Return the keys in one line."""
+        key, label = map(self.get_visual_style, ("key-footer--key", "key-footer--label"))
+        space = " " if self._is_narrow else "  "
+        parts: list[tuple[str, Style]] = []
+        for each in self.shown:
+            dim = Style(dim=not each.is_enabled or None)
+            parts += [(each.display, key + dim), (f" {each.label}{space}", label + dim)]
+        return Content.assemble(*parts).rstrip()
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Press the key under the mouse."""
+        item = self._item_at(event.x)
+        if item is not None and item.is_enabled:
+            self.app.simulate_key(item.key)
+        elif item is not None:
+            self.app.bell()
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Explain the key under the mouse."""
+        item = self._item_at(event.x)
+        self.tooltip = item.tooltip or None if item is not None else None
+
+    def _item_at(self, column: int) -> Item | None:
+        end = 0
+        for each in self.shown:
+            start, end = end, end + each.columns(is_narrow=self._is_narrow)
+            if start <= column < end - 1:
+                return each
+        return None
+
+    @property
+    def _is_narrow(self) -> bool:
+        return self.screen.has_class("-narrow")
 
     def on_resize(self, _event: events.Resize) -> None:
         """Show as many keys as fit now."""
         self.bindings_changed(self.screen)
 
-    def _fitting(self) -> list[_Item]:
+    def _fitting(self) -> list[Item]:
         """Return the keys that fit, and those of the help and the palette last."""
         items = self._items()
         last = [each for name in _ALWAYS for each in items if each.action.endswith(name)]
@@ -86,25 +120,27 @@ class KeyFooter(Footer):
             rest.pop()
         return [*rest, *_counting(last, count - len(rest))]
 
-    def _fits(self, items: Sequence[_Item]) -> bool:
-        is_narrow = self.screen.has_class("-narrow")
+    def _fits(self, items: Sequence[Item]) -> bool:
         # The space after the last key may be missing.
-        return sum(each.columns(is_narrow=is_narrow) for each in items) - 1 <= self.app.size.width
+        return (
+            sum(each.columns(is_narrow=self._is_narrow) for each in items) - 1
+            <= self.app.size.width
+        )
 
-    def _items(self) -> list[_Item]:
+    def _items(self) -> list[Item]:
         """Return each action once, in the order of the active bindings."""
-        found: dict[str, _Item] = {}
+        found: dict[str, Item] = {}
         for _, binding, is_enabled, tooltip in self.screen.active_bindings.values():
             known = found.get(binding.action)
             if binding.show and (known is None or self._is_kept_by_browser(known.key)):
                 found[binding.action] = self._item(binding, is_enabled, tooltip)
         return list(found.values())
 
-    def _item(self, binding: Binding, is_enabled: bool, tooltip: str) -> _Item:
+    def _item(self, binding: Binding, is_enabled: bool, tooltip: str) -> Item:
         display = self.app.get_key_display(binding)
         if binding.key == "f1" and not self._is_typing:
             display = "?"
-        return _Item(binding.action, binding.key, display, binding.description, is_enabled, tooltip)
+        return Item(binding.action, binding.key, display, binding.description, is_enabled, tooltip)
 
     def _is_kept_by_browser(self, key: str) -> bool:
         return self.app.is_web and key in BROWSER_KEYS
@@ -116,7 +152,7 @@ class KeyFooter(Footer):
         return focused is not None and focused.check_consume_key("question_mark", "?")
 
 
-def _counting(last: Sequence[_Item], left_out: int) -> list[_Item]:
+def _counting(last: Sequence[Item], left_out: int) -> list[Item]:
     """Return the last keys, with the number of keys left out in place of the help's label."""
     return [
         replace(each, label=f"{left_out} more key{'s' if left_out > 1 else ''}")

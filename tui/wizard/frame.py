@@ -65,13 +65,11 @@ class WizardFrame(Screen[None]):
     WizardFrame #navigation { height: 1; align-horizontal: right; padding: 0 2; }
     WizardFrame #navigation Button { margin-left: 2; }
     WizardFrame #save { display: none; }
-    WizardFrame.-review #save { display: block; }
     WizardFrame PreviewPane { display: none; }
     WizardFrame.-wide PreviewPane { display: block; width: 2fr; }
     WizardFrame.-wide #main { width: 3fr; }
     WizardFrame.-narrow.-preview PreviewPane { display: block; width: 1fr; }
     WizardFrame.-narrow.-preview #main { display: none; }
-    WizardFrame.-review PreviewPane { display: none; }
     """
 
     def __init__(
@@ -113,6 +111,10 @@ class WizardFrame(Screen[None]):
         """The form of the current step."""
         return self.query_one(f"#{self.session.progress.current.value}", StepPane)
 
+    @property
+    def _is_review(self) -> bool:
+        return self.session.progress.current is Step.REVIEW
+
     async def _open(self, step: Step) -> None:
         # Keys are handled in the application's task, messages in this screen's.
         async with self._opening:
@@ -128,7 +130,9 @@ class WizardFrame(Screen[None]):
         if not switcher.query(f"#{step.value}"):
             await switcher.mount(self._panes[step](self.session))
         switcher.current = step.value
-        self.set_class(step is Step.REVIEW, "-review")
+        # A class of the whole screen would match the styles of all its widgets again.
+        self.query_one("#save").display = self._is_review
+        self.query_one(PreviewPane).styles.display = "none" if self._is_review else None
         self.remove_class("-preview")
         self.refresh_bindings()
         self._opened = None
@@ -158,8 +162,8 @@ class WizardFrame(Screen[None]):
 
     def _show_next(self) -> None:
         """Show what the button does that continues."""
-        label = "Apply" if self.has_class("-review") else "Next"
-        if self._from_dashboard and not self.has_class("-review"):
+        label = "Apply" if self._is_review else "Next"
+        if self._from_dashboard and not self._is_review:
             count = len(self._changes)
             label = f"Apply ({count} change{'s' if count != 1 else ''})" if count else "Review"
         button = self.query_one("#next", Button)
@@ -322,7 +326,7 @@ class WizardFrame(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Show in the footer only what the keys do on this step."""
-        is_review = self.has_class("-review")
+        is_review = self._is_review
         if action == "close":
             return self._from_dashboard
         if action == "preview":

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from boot_servers import BootServers
 from images_at_work import Images, client_of
 from operator_at_work import DOMAIN, Operator, copy_back, inspect_digest, push
 from raw_http import Wire, basic
@@ -177,7 +178,9 @@ def test_the_service_can_do_nothing_else(operator: Operator, server: LabServer) 
     assert "activity_failed" in [problem.code for problem in problems]
 
 
-def test_a_server_deployed_before(operator: Operator, server: LabServer) -> None:
+@pytest.mark.parametrize("suite", ["bookworm", "trixie"])
+def test_a_server_deployed_before(suite: str, operator: Operator, servers: BootServers) -> None:
+    [server] = servers(1, suite=suite)
     answers = operator.answers([server])
     operator.install(answers)
     files = (layout.ACTIVITY_SCRIPT, layout.ACTIVITY_SERVICE, layout.ACTIVITY_TIMER)

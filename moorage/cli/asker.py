@@ -81,6 +81,14 @@ class CommandLineAsker:
         with self._one_at_a_time:
             return self._main_thread.ask(lambda: self._ask_for_login(request))
 
+    def accept_store(self, store: str) -> bool:
+        """Return whether to connect to a store that only a server's record names."""
+        if not self._output.is_interactive:
+            return False
+        question = f"The record on the server names {store}. Connect to it from here?"
+        with self._one_at_a_time:
+            return bool(self._main_thread.ask(lambda: self.confirm(question)))
+
     def forget_refused(self, *errors: MoorageError) -> None:
         """Do nothing: no input is remembered."""
 

@@ -79,7 +79,7 @@ def try_bucket(
             bucket.clean_up()
             raise MoorageError("The test was stopped.", code="cancelled")
         try:
-            with _explained(storage):
+            with explained(storage):
                 result = within(DEADLINE, partial(attempt, name))
         except MoorageError as error:
             result = BucketCheck(name, "bad", str(error))
@@ -89,6 +89,46 @@ def try_bucket(
             bucket.clean_up()
             break
     return tuple(results)
+
+
+def open_client(
+    storage: S3Storage, keys: Keys | None, *, attempts: int = 1, connections: int = 10
+) -> Any:
+    """Return boto3's client for a bucket.
+
+    Args:
+        storage: The bucket and how to reach it.
+        keys: The access key; None uses this machine's AWS credentials.
+        attempts: How often each request is sent before it has failed.
+        connections: How many connections are kept open.
+    """
+    import boto3
+    from botocore.config import Config
+
+    is_path_style = storage.forcepathstyle
+    if is_path_style is None:
+        is_path_style = storage.regionendpoint is not None
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT,
+        read_timeout=READ_TIMEOUT,
+        retries={"total_max_attempts": attempts},
+        max_pool_connections=connections,
+        signature_version="s3v4",
+        s3={"addressing_style": "path" if is_path_style else "virtual"},
+        # S3-compatible stores often lack the newer checksums.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    return boto3.session.Session().client(
+        "s3",
+        region_name=storage.region,
+        endpoint_url=storage.regionendpoint,
+        use_ssl=storage.secure,
+        verify=not storage.skipverify,
+        aws_access_key_id=keys.access.reveal() if keys else None,
+        aws_secret_access_key=keys.secret.reveal() if keys else None,
+        config=config,
+    )
 
 
 class _Bucket:
@@ -115,37 +155,8 @@ class _Bucket:
     def _client(self) -> Any:
         """The client, created once: that takes a fifth of a second."""
         if self._opened is None:
-            self._opened = self._open_client()
+            self._opened = open_client(self._storage, self._keys)
         return self._opened
-
-    def _open_client(self) -> Any:
-        import boto3
-        from botocore.config import Config
-
-        storage, keys = self._storage, self._keys
-        is_path_style = storage.forcepathstyle
-        if is_path_style is None:
-            is_path_style = storage.regionendpoint is not None
-        config = Config(
-            connect_timeout=CONNECT_TIMEOUT,
-            read_timeout=READ_TIMEOUT,
-            retries={"total_max_attempts": 1},
-            signature_version="s3v4",
-            s3={"addressing_style": "path" if is_path_style else "virtual"},
-            # S3-compatible stores often lack the newer checksums.
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-        )
-        return boto3.session.Session().client(
-            "s3",
-            region_name=storage.region,
-            endpoint_url=storage.regionendpoint,
-            use_ssl=storage.secure,
-            verify=not storage.skipverify,
-            aws_access_key_id=keys.access.reveal() if keys else None,
-            aws_secret_access_key=keys.secret.reveal() if keys else None,
-            config=config,
-        )
 
     @property
     def _object(self) -> dict[str, str]:
@@ -243,7 +254,7 @@ _REASONS = {
 
 
 @contextmanager
-def _explained(storage: S3Storage) -> Iterator[None]:
+def explained(storage: S3Storage) -> Iterator[None]:
     """Turn boto3's errors into messages the operator can act on."""
     from botocore import exceptions
 
@@ -259,8 +270,7 @@ def _explained(storage: S3Storage) -> Iterator[None]:
     except exceptions.NoCredentialsError as error:
         raise MoorageError(
             "No access key is set, and this machine has no AWS credentials.",
-            advice="If the server has an IAM role, that is fine, but it cannot be tested from "
-            "here.",
+            advice="If the server has an IAM role, that is fine, but it cannot be used from here.",
             code="storage_no_keys",
         ) from error
     except (exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError) as error:

@@ -26,6 +26,7 @@ from moorage.servers.run_results import RunStatus
 from moorage.servers.transport import Asker, Cancel, Resolve, Transport
 
 if TYPE_CHECKING:
+    from moorage.cloud.s3 import Keys
     from moorage.deploy.payload import Gate, Login
     from moorage.deploy.plan import Plan
     from moorage.deploy.report import ApplyReport
@@ -456,6 +457,22 @@ class Deployment:
             nginx=True,
             first=(layout.HTPASSWD, checks.begin) if checks is not None else None,
             cancel=self.cancel,
+        )
+
+    def s3_keys(self) -> Keys | None:
+        """Return the access key of the bucket; None if the answers have none.
+
+        Raises:
+            SecretUnavailable: It cannot be found on this machine.
+        """
+        from moorage.cloud.s3 import Keys
+
+        storage = self.answers.storage.s3
+        if storage is None or storage.accesskey is None or storage.secretkey is None:
+            return None
+        return Keys(
+            self._resolve(storage.accesskey, "storage.s3.accesskey"),
+            self._resolve(storage.secretkey, "storage.s3.secretkey"),
         )
 
     def _resolve(self, reference: SecretReference, where: str) -> Secret:

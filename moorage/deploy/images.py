@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from moorage.answers.model import Storage
+from moorage.cloud.s3 import Keys
 from moorage.deploy.deployment import Deployment
-from moorage.deploy.deployment_json import other_domain, recorded_on
-from moorage.deploy.store import missing_store
+from moorage.deploy.deployment_json import UNKNOWN_NAME, other_domain, recorded_on
+from moorage.deploy.store import missing_images
+from moorage.desired import layout
+from moorage.desired.registry import read_s3_keys
 from moorage.errors import MoorageError, ServersFailed
 from moorage.images.details import (
     ImageDetails,
@@ -27,6 +31,9 @@ from moorage.servers.facts import Facts
 from moorage.servers.transport import Completed
 from templates.load import shell_script
 
+if TYPE_CHECKING:
+    from moorage.cloud.s3_images import Bucket
+
 TIMEOUT = 120.0
 """Seconds without output after which a server counts as not responding."""
 DEADLINE = 3600.0
@@ -36,18 +43,25 @@ _NO_REGISTRY = 3
 
 @dataclass(frozen=True)
 class Store:
-    """The place where a registry stores its images.
+    """The place where a registry stores its images: a folder on a server, or a bucket.
 
     Attributes:
-        server: The server with the folder.
-        folder: The folder.
+        server: The server with the folder; empty for a bucket.
+        folder: The folder; for a bucket, the prefix of its objects.
+        bucket: The bucket; empty for a folder.
+        endpoint: The store's URL; empty for Amazon.
     """
 
     server: str
     folder: str
+    bucket: str = ""
+    endpoint: str = ""
 
     def __str__(self) -> str:
-        return f"{self.server}:{self.folder}"
+        if not self.bucket:
+            return f"{self.server}:{self.folder}"
+        prefix = f", prefix {self.folder}" if self.folder else ""
+        return f"the bucket {self.bucket} at {self.endpoint or 'Amazon S3'}{prefix}"
 
 
 @dataclass(frozen=True)
@@ -59,7 +73,9 @@ class ImagesRead:
         store: Where they were read from.
         stored: What is stored there.
         at: When reading began, in seconds since 1970, by this machine's clock.
-        facts: The facts of the server that stores them.
+        facts: The facts of the server that stores them, or of one that uses the bucket.
+        unreached: Why other servers that use the bucket could not be read.
+        bucket: The open bucket; None for a folder.
     """
 
     domain: str
@@ -67,6 +83,8 @@ class ImagesRead:
     stored: Stored = field(repr=False)
     at: float
     facts: Facts = field(repr=False)
+    unreached: tuple[MoorageError, ...] = ()
+    bucket: Bucket | None = field(default=None, repr=False)
 
     @property
     def server(self) -> str:
@@ -75,32 +93,44 @@ class ImagesRead:
 
     @property
     def free(self) -> int | None:
-        """Bytes that are free on the disk; None if not known."""
-        return self.facts.disks[0].free if self.facts.disks else None
+        """Bytes that are free on the disk; None for a bucket, or if not known."""
+        disks = self.facts.disks if self.bucket is None else ()
+        return disks[0].free if disks else None
 
 
-def read_images(deployment: Deployment, known: Sequence[Facts | MoorageError] = ()) -> ImagesRead:
+def read_images(
+    deployment: Deployment,
+    known: Sequence[Facts | MoorageError] = (),
+    *,
+    on_disk: bool = False,
+    accepts: Callable[[Store], bool] = lambda store: False,
+) -> ImagesRead:
     """Read what the registry stores, without changing anything. Blocks.
 
     Args:
         deployment: The deployment. Its ``cancel`` stops waiting.
         known: Facts that were just read from some of the servers.
+        on_disk: Whether the images must be on a server's disk.
+        accepts: Returns whether to connect to a store that only a server's record names.
 
     Raises:
         MoorageError: A server cannot be reached, nothing is deployed there, its image disk is
-            missing, or not everything could be read. Nothing is returned then: what is not known
-            would look like free space.
+            missing, the bucket's keys are not known, or not everything could be read. Nothing is
+            returned then: what is not known would look like free space.
     """
-    facts, storage = _find_store(deployment, known)
+    facts, storage, unreached = _find_store(deployment, known)
     domain = recorded_on(facts).answers.registry.domain
-    if storage.driver != "filesystem":
-        raise MoorageError(
-            "The images are in an S3 bucket, which cannot be read yet.", code="images_in_s3"
-        )
-    if reason := missing_store(facts):
+    if storage.driver == "s3" and storage.s3 is not None:
+        if on_disk:
+            raise MoorageError(
+                f"the images are in {_store(facts, storage)}, where this cannot be done yet.",
+                server=facts.server, code="images_in_s3",
+            )  # fmt: skip
+        read = _read_bucket(deployment, domain, facts, storage, accepts)
+        return replace(read, unreached=unreached)
+    if reason := missing_images(facts):
         raise MoorageError(reason, server=facts.server, code="store_missing")
-    store = Store(facts.server, storage.filesystem.path)
-    return _read_disk(deployment, domain, facts, store)
+    return _read_disk(deployment, domain, facts, _store(facts, storage))
 
 
 def read_image(
@@ -124,7 +154,9 @@ def read_image(
         raise no_such_image(str(error), read.stored, repository) from error
     digests = configs_of(read.stored, digest)
     configs = {}
-    if digests:
+    if digests and read.bucket is not None:
+        configs = read.bucket.blobs(digests)
+    elif digests:
         completed = _run(deployment, read.store, "blobs.sh", digests)
         try:
             configs = read_blobs(completed.stdout)
@@ -153,12 +185,13 @@ def no_such_image(message: str, stored: Stored, repository: str) -> MoorageError
 
 def _find_store(
     deployment: Deployment, known: Sequence[Facts | MoorageError]
-) -> tuple[Facts, Storage]:
-    """Return the facts of the server to read from, and how it stores images."""
+) -> tuple[Facts, Storage, tuple[MoorageError, ...]]:
+    """Return the facts of the server to read from, its storage, and the errors of the others."""
     read = deployment.probe_each(known)
     reached = [each for each in read if isinstance(each, Facts)]
+    unreached = tuple(each for each in read if isinstance(each, MoorageError))
     if not reached:
-        raise ServersFailed([each for each in read if isinstance(each, MoorageError)])
+        raise ServersFailed(unreached)
     domain = deployment.answers.registry.domain
     stores = [(facts, recorded_on(facts).answers.storage) for facts in reached]
     for facts, _ in stores:
@@ -170,22 +203,79 @@ def _find_store(
                 code="other_registry",
             )
     first, storage = stores[0]
-    places = {_place(facts, storage): facts.server for facts, storage in stores}
+    places = {_store(facts, storage): facts.server for facts, storage in stores}
     if len(places) > 1:
-        where = ", ".join(f"{server} in {place[-1]}" for place, server in places.items())
+        where = ", ".join(f"{server} in {store}" for store, server in places.items())
         raise MoorageError(
             f"The servers store their images in different places: {where}.",
             advice="Apply the answers to all servers, or name one server with --server.",
             code="different_stores",
         )
-    return first, storage
+    return first, storage, unreached
 
 
-def _place(facts: Facts, storage: Storage) -> tuple[str, ...]:
+def _store(facts: Facts, storage: Storage) -> Store:
     if storage.driver == "filesystem" or storage.s3 is None:
-        return (facts.server, storage.filesystem.path)
+        return Store(facts.server, storage.filesystem.path)
     bucket = storage.s3
-    return (bucket.regionendpoint or "", bucket.rootdirectory or "", f"the bucket {bucket.bucket}")
+    prefix = (bucket.rootdirectory or "").strip("/")
+    return Store("", prefix, bucket.bucket, bucket.regionendpoint or "")
+
+
+def _read_bucket(
+    deployment: Deployment,
+    domain: str,
+    facts: Facts,
+    recorded: Storage,
+    accepts: Callable[[Store], bool],
+) -> ImagesRead:
+    """Read the images in a bucket from this machine, with the keys of the answers.
+
+    Without an answers file, the server's own keys are used. What a server's record names is never
+    used with the keys of the answers, nor with this machine's: root there can write anything to it.
+    """
+    from moorage.cloud.s3_images import Bucket
+
+    store, at = _store(facts, recorded), time.time()
+    answers = deployment.answers
+    if answers.registry.domain == UNKNOWN_NAME:
+        assert recorded.s3 is not None
+        storage = recorded.s3
+        keys: Keys | None = _keys_on_server(facts, store)
+        if store.endpoint and not accepts(store):
+            raise MoorageError(
+                f"the record on it names the store {store.endpoint}, and you did not agree to "
+                "connect to it.",
+                advice="Use the answers file.",
+                server=facts.server,
+                code="store_not_named",
+            )
+    else:
+        if answers.storage.s3 is None or _store(facts, answers.storage) != store:
+            raise MoorageError(
+                f"it stores images in {store}, and the answers name another place.",
+                advice="Apply the answers first.",
+                server=facts.server,
+                code="different_stores",
+            )
+        storage = answers.storage.s3
+        keys = deployment.s3_keys()
+    bucket = Bucket(storage, keys, deployment.cancel)
+    stored = bucket.read({})
+    return ImagesRead(domain, store, stored, at, facts, bucket=bucket)
+
+
+def _keys_on_server(facts: Facts, store: Store) -> Keys:
+    file = facts.files.get(layout.REGISTRY_ENV)
+    found = read_s3_keys(file.content) if file is not None else None
+    if found is None:
+        raise MoorageError(
+            f"the images are in {store}, and the server has no key for it: it uses its own role.",
+            advice="Use the answers file, with AWS credentials on this machine.",
+            server=facts.server,
+            code="storage_no_keys",
+        )
+    return Keys(*found)
 
 
 def _read_disk(deployment: Deployment, domain: str, facts: Facts, store: Store) -> ImagesRead:

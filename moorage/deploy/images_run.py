@@ -126,7 +126,7 @@ def plan_collect(
     Raises:
         MoorageError: The images cannot be read, or must not be collected there.
     """
-    read = read_images(deployment)
+    read = read_images(deployment, on_disk=True)
     check_can_move(read.facts)
     pulls = read_activity(deployment).pulls
     limits = Limits(
@@ -159,7 +159,7 @@ def plan_delete(deployment: Deployment, names: Sequence[str]) -> DeletePlan:
     Raises:
         MoorageError: One of them does not exist, or the images cannot be read.
     """
-    read = read_images(deployment)
+    read = read_images(deployment, on_disk=True)
     check_can_move(read.facts)
     stored, tags, repositories = read.stored, [], []
     for name in names:
@@ -197,7 +197,7 @@ def plan_restore(deployment: Deployment, names: Sequence[str]) -> tuple[ImagesRe
     Raises:
         MoorageError: The trash is empty, or one of the names is not in it.
     """
-    read = read_images(deployment)
+    read = read_images(deployment, on_disk=True)
     trash = read_trash_of(deployment, read)
     if not trash:
         raise MoorageError("the trash is empty.", server=read.server, code="images_not_in_trash")

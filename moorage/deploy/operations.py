@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from moorage.deploy.clients import Access
     from moorage.deploy.events import RunEnded
     from moorage.deploy.handover import Handover
-    from moorage.deploy.images import ImagesRead
+    from moorage.deploy.images import ImagesRead, Store
     from moorage.deploy.last_seen import SeenRead
     from moorage.deploy.plan import Plan
     from moorage.deploy.report import ApplyReport
@@ -421,7 +421,9 @@ class Operations:
             self.note_shown(user.name for user in before if now.get(user.name) != user.hash)
         return report
 
-    def read_images_and_activity(self) -> tuple[ImagesRead, Activity]:
+    def read_images_and_activity(
+        self, accepts: Callable[[Store], bool] = lambda store: False
+    ) -> tuple[ImagesRead, Activity]:
         """Read the images, and at the same time who pushed and pulled what."""
         from moorage.background import Background
         from moorage.deploy.activity import DEADLINE, Activity
@@ -429,15 +431,19 @@ class Operations:
         # Whatever has to be asked is asked before there are two threads.
         facts = self.deployment.probe_each()
         activity = Background(self.read_activity)
-        read = self.read_images(facts)
+        read = self.read_images(facts, accepts)
         return read, activity.result(DEADLINE) or Activity()
 
-    def read_images(self, known: Sequence[Facts | MoorageError] = ()) -> ImagesRead:
+    def read_images(
+        self,
+        known: Sequence[Facts | MoorageError] = (),
+        accepts: Callable[[Store], bool] = lambda store: False,
+    ) -> ImagesRead:
         """Read the images; see :func:`moorage.deploy.images.read_images`."""
         from moorage.deploy.images import read_images
 
         try:
-            return read_images(self.deployment, known)
+            return read_images(self.deployment, known, accepts=accepts)
         except MoorageError as error:
             self.asker.forget_refused(error)
             raise

@@ -90,3 +90,20 @@ def missing_store(facts: Facts) -> str:
         f"{there.folder} has lost its images: the marker "
         f"{PurePosixPath(there.folder) / '.moorage-store'} is gone."
     )
+
+
+def missing_images(facts: Facts) -> str:
+    """Return why the recorded images are not there; empty if they are.
+
+    Unlike :func:`missing_store`, this is also about a folder that the answers do not name.
+    """
+    recorded = recorded_store(facts)
+    if recorded is None or facts.store is None or facts.store.folder == recorded.folder:
+        return missing_store(facts)
+    there = facts.images.get(recorded.folder)
+    if there is None or there.marker == recorded.marker:
+        return ""
+    if there.marker:
+        return f"{recorded.folder} contains different images than when it was deployed."
+    where = f"{recorded.source} mounted on {recorded.mount}"
+    return f"the image disk is missing: {recorded.folder} was on {where}."

@@ -239,6 +239,29 @@ def read_http_secret(content: bytes) -> Secret | None:
     return Secret(found[1].decode()) if found else None
 
 
+def read_s3_keys(content: bytes) -> tuple[Secret, Secret] | None:
+    """Return the access key and the secret key in registry.env; None if it has none.
+
+    Args:
+        content: The file from a server.
+    """
+    found = []
+    for name in ("ACCESSKEY", "SECRETKEY"):
+        line = rf'^REGISTRY_STORAGE_S3_{name}="((?:[^"\\]|\\.)*)"$'
+        match = re.search(line, content.decode("utf-8", "replace"), re.MULTILINE)
+        if match is None:
+            return None
+        value = re.sub(r'\\(["\\`$])', r"\1", match[1])
+        try:
+            text = yaml.safe_load(value)
+        except (yaml.YAMLError, ValueError, RecursionError):
+            return None
+        if not isinstance(text, str) or not text:
+            return None
+        found.append(Secret(text))
+    return found[0], found[1]
+
+
 def _lines(values: Mapping[str, str]) -> str:
     """Format variables for systemd; no value has line breaks."""
     escaped = {name: re.sub(r'(["\\`$])', r"\\\1", value) for name, value in values.items()}

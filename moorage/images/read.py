@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from moorage.images.manifests import Manifest, UnreadableManifestError, parse_manifest
@@ -14,7 +14,7 @@ from moorage.images.tree import Tree, read_tree
 LARGEST_OUTPUT = 1024**3
 """Bytes of the output of a script, decompressed: a registry with millions of files."""
 _BLOCK = 512
-_SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
+SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Stored:
     unreadable: dict[str, str] = field(default_factory=dict)
 
 
-def read_stored(output: bytes, known: dict[str, Manifest]) -> Stored:
+def read_stored(output: bytes, known: Mapping[str, Manifest]) -> Stored:
     """Return what a registry stores.
 
     Args:
@@ -43,18 +43,31 @@ def read_stored(output: bytes, known: dict[str, Manifest]) -> Stored:
         ValueError: The output was cut or is none, so nothing is known.
     """
     listing, links, archive = _streams(output, 3)
-    tree = read_tree(listing, _links(links))
-    stored = Stored(tree)
-    wanted = tree.manifests()
-    for digest in wanted & known.keys():
-        stored.manifests[digest] = known[digest]
-    for path, content in _members(archive):
-        digest = _digest(path)
+    contents = ((_digest(path), content) for path, content in _members(archive))
+    return assemble(read_tree(listing, _links(links)), contents, known)
+
+
+def assemble(
+    tree: Tree, contents: Iterable[tuple[str, bytes]], known: Mapping[str, Manifest]
+) -> Stored:
+    """Return what a registry stores, from its files and the content of its manifests.
+
+    Args:
+        tree: All files.
+        contents: The digest and the content of the manifests that are not known.
+        known: Manifests that were read earlier, by digest.
+    """
+    stored, expected = Stored(tree), tree.manifests()
+    for digest in expected:
+        manifest, file = known.get(digest), tree.blobs.get(digest)
+        if manifest is not None and file is not None and file.size == manifest.size:
+            stored.manifests[digest] = manifest
+    for digest, content in contents:
         try:
             stored.manifests[digest] = parse_manifest(digest, content)
         except UnreadableManifestError as error:
             stored.unreadable[digest] = str(error)
-    for digest in wanted - stored.manifests.keys() - stored.unreadable.keys():
+    for digest in expected - stored.manifests.keys() - stored.unreadable.keys():
         stored.unreadable[digest] = "its content is missing"
     return stored
 
@@ -102,7 +115,7 @@ def _links(lines: bytes) -> dict[str, str]:
     found = {}
     for line in lines.decode("utf-8", "surrogateescape").split("\n"):
         path, _, content = line.removeprefix("./").partition(":")
-        if _SHA256.fullmatch(content):
+        if SHA256.fullmatch(content):
             found[path] = content
     return found
 

@@ -6,7 +6,7 @@ The registry's own `_catalog` and `tags/list` are not used: some versions leave 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -112,15 +112,30 @@ def read_tree(listing: bytes, links: Mapping[str, str]) -> Tree:
 
     Args:
         listing: Entries in the format :data:`LISTING`.
-        links: The content of links whose path does not tell where they lead: by path, the digest
-            that each tag's `current/link` names, and that of each link outside `sha256`.
+        links: As for :func:`build_tree`.
 
     Raises:
         ValueError: The listing was cut or is none, so files are missing.
     """
+    entries = _entries(listing)
+    return build_tree(
+        ((path, File(float(changed), float(modified), int(size)))
+         for changed, modified, size, path in entries),
+        links,
+    )  # fmt: skip
+
+
+def build_tree(files: Iterable[tuple[str, File]], links: Mapping[str, str]) -> Tree:
+    """Return the tree of files.
+
+    Args:
+        files: The path of each below `docker/registry/v2`, with its times and size.
+        links: The content of links whose path does not tell what they name: by path, the digest
+            that each tag's `current/link` names, and that of each link outside `sha256`.
+    """
     tree = Tree()
-    for changed, modified, size, path in _entries(listing):
-        _add(tree, path, File(float(changed), float(modified), int(size)), links)
+    for path, file in files:
+        _add(tree, path, file, links)
     return tree
 
 
@@ -171,17 +186,12 @@ def _add_link(
     return True
 
 
-def links_to_read(listing: bytes) -> Iterator[str]:
-    """Yield the paths of links whose path does not tell where they lead.
+def has_to_be_read(path: str) -> bool:
+    """Return whether a link has to be read, because its path does not tell what it names.
 
     Args:
-        listing: Entries in the format :data:`LISTING`.
-
-    Raises:
-        ValueError: The listing was cut or is none.
+        path: Its path below `docker/registry/v2`.
     """
-    for _, _, _, path in _entries(listing):
-        is_tag = "/_manifests/tags/" in path and path.endswith("/current/link")
-        is_alias = "/_layers/" in path and "/_layers/sha256/" not in path
-        if is_tag or (is_alias and path.endswith("/link")):
-            yield path
+    is_tag = "/_manifests/tags/" in path and path.endswith("/current/link")
+    is_alias = "/_layers/" in path and "/_layers/sha256/" not in path
+    return is_tag or (is_alias and path.endswith("/link"))

@@ -128,9 +128,18 @@ def list_as_json(listed: ImagesList, activity: Activity) -> dict[str, object]:
 
 
 def _read_as_json(read: ImagesRead) -> dict[str, object]:
+    store = read.store
+    is_bucket = bool(store.bucket)
     return {
         "domain": read.domain,
-        "store": {"driver": "filesystem", "server": read.store.server, "folder": read.store.folder},
+        "store": {
+            "driver": "s3" if is_bucket else "filesystem",
+            "server": store.server or None,
+            "folder": None if is_bucket else store.folder,
+            "bucket": store.bucket or None,
+            "prefix": store.folder if is_bucket else None,
+            "endpoint": store.endpoint or None,
+        },
         "read_at": _time(read.at),
     }
 

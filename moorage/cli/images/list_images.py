@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from moorage.cli.images.open_images import open_images
+from moorage.cli.images.open_images import open_images, read_images
 from moorage.cli.users.open_users import deployment_arguments, parse_arguments
 from moorage.errors import ExitCode
 
@@ -62,7 +62,7 @@ def command(
     output = arguments.output
     pattern = arguments.words[0] if has_pattern else ""
     with open_images(arguments) as runner:
-        read, activity = runner.query(runner.operations.read_images_and_activity)
+        read, activity = read_images(runner)
     usage = with_uses(measure(read.stored), activity)
     listed = select(read, usage, pattern, Order(sort), with_checks=with_checks)
     if output.as_json:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from moorage.cli.errors import explain
 from moorage.cli.users.open_users import Arguments, parse_arguments
 from moorage.errors import ExitCode
 
 if TYPE_CHECKING:
     from moorage.cli.runner import Runner
-    from moorage.deploy.images import ImagesRead
+    from moorage.deploy.activity import Activity
+    from moorage.deploy.images import ImagesRead, Store
     from moorage.deploy.images_run import ImagesChange
     from moorage.images.task import Task
 
@@ -53,9 +55,25 @@ def open_images(arguments: Arguments) -> Iterator[Runner]:
     with open_deployment(
         arguments.output, answers, accepted_host_keys=arguments.accepted_host_keys
     ) as runner:
-        # Images need none of the registry's secrets.
-        runner.asker.asks_for_logins_only = True
+        # Of the registry's secrets, only the keys of a bucket are needed.
+        runner.asker.asks_for_logins_only = answers.storage.driver != "s3"
         yield runner
+
+
+def read_images(runner: Runner) -> tuple[ImagesRead, Activity]:
+    """Return the images, and the pushes and pulls that are known.
+
+    Args:
+        runner: The open deployment.
+    """
+
+    def accepts(store: Store) -> bool:
+        return runner.asker.accept_store(str(store))
+
+    read, activity = runner.query(lambda: runner.operations.read_images_and_activity(accepts))
+    for error in read.unreached:
+        runner.output.message(f"{error.server}: {explain(error)}")
+    return read, activity
 
 
 def run_change(

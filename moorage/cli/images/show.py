@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from moorage.cli.images.open_images import open_images
+from moorage.cli.images.open_images import open_images, read_images
 from moorage.cli.users.open_users import deployment_arguments, parse_arguments
 from moorage.errors import ExitCode
 
@@ -45,7 +45,7 @@ def command(context: click.Context, /, **options: Any) -> int:
     output = arguments.output
     with open_images(arguments) as runner:
         operations = runner.operations
-        read, activity = runner.query(operations.read_images_and_activity)
+        read, activity = read_images(runner)
         usage = with_uses(measure(read.stored), activity)
         name = parse_image_name(arguments.words[0], read.domain)
         if not name.reference:

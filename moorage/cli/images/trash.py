@@ -29,7 +29,7 @@ def command(context: click.Context, /, **options: Any) -> int:
     output = arguments.output
     with open_images(arguments) as runner:
         trash = runner.query(
-            lambda: read_trash_of(runner.deployment, read_images(runner.deployment))
+            lambda: read_trash_of(runner.deployment, read_images(runner.deployment, on_disk=True))
         )
     if output.as_json:
         output.emit(

@@ -1,0 +1,264 @@
+"""`moorage images` with images in a bucket: the same as on a disk, with the right keys only."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from calls import Moorage, write_answers
+from fake_server import FakeServer, FakeServers, no_answer
+from moto.server import ThreadedMotoServer
+from stored_registry import OCI, StoredRegistry
+
+from moorage.answers.load import load
+from moorage.answers.record import without_secrets
+from moorage.desired import layout
+
+ONE, TWO = "one.example.test", "two.example.test"
+SECRET = "the-secret-key-of-the-bucket"
+BUCKETS = iter(f"images-{number}" for number in range(1000))
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """An S3 server."""
+    server = ThreadedMotoServer("127.0.0.1", 0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> StoredRegistry:
+    """Images on a disk: names that begin like others, an index, a moved tag, referrers, damage."""
+    registry = StoredRegistry(tmp_path / "images")
+    for name in ("math", "math-voila", "math/deep"):
+        for tag in ("0.1.2", "0.1.20", "0.1.2-x"):
+            layers = [registry.blob(name, b"base" * 100), registry.blob(name, tag.encode())]
+            registry.image(name, layers, tag)
+    children = [
+        registry.image("app", [registry.blob("app", each.encode())])
+        | {"platform": {"os": "linux", "architecture": each}}
+        for each in ("amd64", "arm64")
+    ]
+    registry.image("app", [], "moved")
+    index = registry.index("app", children, "v1", "moved")
+    registry.image("app", [registry.blob("app", b"sbom")], subject=index)
+    config = registry.blob("app", json.dumps({"os": "linux", "created": "today"}).encode())
+    registry.manifest("app", {
+        "mediaType": f"{OCI}.manifest.v1+json", "layers": [],
+        "config": config | {"mediaType": f"{OCI}.config.v1+json"},
+    }, "config")  # fmt: skip
+    lost = registry.blob("app", b"lost")
+    registry.image("app", [lost], "incomplete")
+    value = lost["digest"].partition(":")[2]
+    (registry.v2 / f"blobs/sha256/{value[:2]}/{value}/data").unlink()
+    registry.write("repositories/app/_manifests/tags/torn/current/link", b"")
+    return registry
+
+
+def _upload(endpoint: str, registry: StoredRegistry, prefix: str, **options: Any) -> str:
+    """Put a registry into a new bucket; return the bucket's name."""
+    bucket = next(BUCKETS)
+    client = boto3.client(
+        "s3", endpoint_url=endpoint, region_name="us-east-1",
+        aws_access_key_id="x", aws_secret_access_key="y",
+    )  # fmt: skip
+    client.create_bucket(Bucket=bucket)
+    for path in registry.root.rglob("*"):
+        if path.is_file():
+            key = f"{prefix}{path.relative_to(registry.root)}"
+            client.put_object(Bucket=bucket, Key=key, Body=path.read_bytes(), **options)
+    return bucket
+
+
+def _answers(home: Path, endpoint: str, bucket: str, prefix: str, more: str = "") -> Path:
+    file = write_answers(home / f"{bucket}.yml", [ONE, TWO])
+    keys = "accesskey: {env: S3_ACCESS}, secretkey: {env: S3_SECRET}, "
+    text, count = re.subn(
+        r"s3: \{[^}]*\}",
+        f"s3: {{bucket: {bucket}, region: us-east-1, regionendpoint: {endpoint!r}, "
+        f"rootdirectory: {prefix!r}, {keys}{more}}}",
+        file.read_text(),
+    )
+    assert count == 1
+    file.write_text(text)
+    return file
+
+
+def _deploy(server: FakeServer, file: Path) -> None:
+    record = {"server": server.server, "domain": "registry.example.test",
+              "answers": without_secrets(load(file))}  # fmt: skip
+    server.files = {
+        layout.DEPLOYMENT: json.dumps(record).encode(),
+        layout.UPSTREAM: b"server 127.0.0.1:5101;\n",
+        layout.REGISTRY_ENV: (
+            "# Written by Moorage.\n"
+            'REGISTRY_HTTP_SECRET="\\"s\\""\n'
+            'REGISTRY_STORAGE_S3_ACCESSKEY="\\"an-access-key\\""\n'
+            f'REGISTRY_STORAGE_S3_SECRETKEY="\\"{SECRET}\\""\n'
+        ).encode(),
+    }
+
+
+@pytest.fixture(autouse=True)
+def keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put the bucket's keys into the operator's shell, and no other AWS credentials."""
+    monkeypatch.setenv("S3_ACCESS", "an-access-key")
+    monkeypatch.setenv("S3_SECRET", SECRET)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def file(home: Path, servers: FakeServers, endpoint: str, registry: StoredRegistry) -> Path:
+    """Answers for two servers that share a bucket."""
+    file = _answers(home, endpoint, _upload(endpoint, registry, "deep/"), "/deep")
+    for host in (ONE, TWO):
+        _deploy(servers[host], file)
+    return file
+
+
+def _without_times(value: Any) -> Any:
+    if isinstance(value, dict):
+        left_out = {"store", "read_at", "free_bytes", "pushed_at", "pulls_known_since"}
+        return {key: _without_times(each) for key, each in value.items() if key not in left_out}
+    return [_without_times(each) for each in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("checksums", ["md5", "others"])
+def test_a_bucket_is_listed_like_a_disk(
+    moorage: Moorage, home: Path, servers: FakeServers, endpoint: str, registry: StoredRegistry,
+    checksums: str, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    if checksums == "others":
+        # As with keys of a KMS: a checksum does not tell the content.
+        monkeypatch.setattr("moorage.cloud.s3_images._matching", lambda checksum, digests: "")
+    bucket = _upload(endpoint, registry, "")
+    file = _answers(home, endpoint, bucket, "")
+    disk = write_answers(home / "disk.yml", [ONE])
+    for host in (ONE, TWO):
+        _deploy(servers[host], file)
+    listed = moorage("images", "list", str(file), "--json").json
+    shown = {
+        name: moorage("images", "show", str(file), f"app:{name}", "--json").json
+        for name in ("v1", "moved", "config", "incomplete")
+    }
+    text = moorage("images", "list", str(file))
+
+    _deploy(servers[ONE], disk)
+    servers[ONE].images = registry.root
+    assert _without_times(listed) == _without_times(
+        moorage("images", "list", str(disk), "--json").json
+    )
+    for name, value in shown.items():
+        assert _without_times(value) == _without_times(
+            moorage("images", "show", str(disk), f"app:{name}", "--json").json
+        )
+    assert listed["store"] == {
+        "driver": "s3", "server": None, "folder": None, "bucket": bucket, "prefix": "",
+        "endpoint": endpoint,
+    }  # fmt: skip
+    assert listed["free_bytes"] is None
+    assert f"Read from the bucket {bucket} at {endpoint}." in text.stdout
+    assert {each["name"] for each in listed["repositories"]} == {
+        "app", "math", "math-voila", "math/deep",
+    }  # fmt: skip
+    assert shown["config"]["images"][0]["config"]["created"] == "today"
+
+
+def test_more_objects_than_a_page(
+    moorage: Moorage, home: Path, servers: FakeServers, endpoint: str, tmp_path: Path
+) -> None:
+    registry = StoredRegistry(tmp_path / "many")
+    for number in range(180):
+        registry.image("many", [registry.blob("many", b"%d" % number)], f"v{number}")
+    file = _answers(home, endpoint, _upload(endpoint, registry, ""), "")
+    _deploy(servers[ONE], file)
+    _deploy(servers[TWO], file)
+
+    value = moorage("images", "list", str(file), "--json").json
+
+    assert len(value["repositories"][0]["tags"]) == 180
+    assert all(tag["problem"] is None for tag in value["repositories"][0]["tags"])
+
+
+def test_one_server_is_enough(moorage: Moorage, file: Path, servers: FakeServers) -> None:
+    servers[ONE].fault = no_answer(ONE)
+    outcome = moorage("images", "list", str(file))
+    assert outcome.code == 0
+    assert f"{ONE}: " in outcome.stderr
+    servers[TWO].fault = no_answer(TWO)
+    assert moorage("images", "list", str(file)).code == 4
+
+
+def test_without_the_answers_the_keys_of_the_server_are_used(
+    moorage: Moorage, file: Path, servers: FakeServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("S3_SECRET")
+    words = ("images", "list", "--server", f"root@{ONE}")
+    # Without a terminal, nothing is connected to that only the record names.
+    refused = moorage(*words, "--json")
+    assert refused.code == 1
+    assert refused.json["error"]["code"] == "store_not_named"
+
+    asked = []
+    monkeypatch.setattr("moorage.cli.output.Output.is_interactive", True)
+    monkeypatch.setattr(
+        "moorage.cli.asker.CommandLineAsker.confirm",
+        lambda self, question: bool(asked.append(question) or len(asked) > 1),
+    )
+    assert moorage(*words).code == 1
+    accepted = moorage(*words)
+    assert accepted.code == 0
+    assert "math-voila" in accepted.stdout
+    assert "names the bucket" in asked[0]
+    assert SECRET not in accepted.stdout + accepted.stderr
+
+    servers[ONE].files[layout.REGISTRY_ENV] = b'REGISTRY_HTTP_SECRET="\\"s\\""\n'
+    assert moorage(*words, "--json").json["error"]["code"] == "storage_no_keys"
+
+
+def test_what_stops_it(
+    moorage: Moorage, file: Path, home: Path, servers: FakeServers, endpoint: str,
+    registry: StoredRegistry, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    words = ("images", "list", str(file), "--json")
+    monkeypatch.delenv("S3_SECRET")
+    missing = moorage(*words)
+    assert missing.code == 2
+    assert missing.json["error"]["fields"] == ["storage.s3.secretkey"]
+    monkeypatch.setenv("S3_SECRET", SECRET)
+    # A record that names another bucket gets neither the keys nor a connection.
+    other = _answers(home, endpoint, "another-bucket", "")
+    for host in (ONE, TWO):
+        _deploy(servers[host], other)
+    assert moorage(*words).json["error"]["code"] == "different_stores"
+    assert moorage("images", "list", str(other), "--json").json["error"]["code"] == (
+        "storage_refused"
+    )
+    without = _answers(home, endpoint, "without-keys", "")
+    text = without.read_text()
+    without.write_text(re.sub(r"accesskey: .*secretkey: \{env: S3_SECRET\}, ", "", text))
+    for host in (ONE, TWO):
+        _deploy(servers[host], without)
+    assert moorage("images", "list", str(without), "--json").json["error"]["code"] == (
+        "storage_no_keys"
+    )
+
+
+@pytest.mark.parametrize("words", [["collect"], ["delete", "app:v1"], ["restore"], ["trash"]])
+def test_images_in_a_bucket_are_not_changed_yet(
+    moorage: Moorage, file: Path, words: list[str]
+) -> None:
+    command, *names = words
+    refused = moorage("images", command, str(file), *names, "--json")
+    assert refused.code == 1
+    assert refused.json["error"]["code"] == "images_in_s3"

@@ -6,6 +6,7 @@ from bench import (
     connect,
     first_paint,
     growth,
+    images,
     log_view,
     logins,
     slow_pulls,
@@ -24,5 +25,6 @@ if __name__ == "__main__":
     first_paint.main()
     log_view.main()
     growth.main()
+    images.main()
     sockets.main()
     slow_pulls.main()

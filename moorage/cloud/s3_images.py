@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from moorage.cloud.s3 import Keys, explained, open_client
 from moorage.errors import MoorageError
-from moorage.images.manifests import LARGEST, Manifest
-from moorage.images.read import SHA256, Stored, assemble
-from moorage.images.tree import File, Tree, build_tree, has_to_be_read
+from moorage.images.manifests import LARGEST, TOO_LARGE, Manifest
+from moorage.images.read import SHA256, Stored, assemble, read_manifest
+from moorage.images.tree import File, Tree, TreeBuilder, has_to_be_read
 
 if TYPE_CHECKING:
     from moorage.answers.model import S3Storage
@@ -60,11 +60,12 @@ class Bucket:
             MoorageError: Not everything could be read, or reading was cancelled.
         """
         with explained(self._storage):
-            files, tags = self._list()
-            unread = build_tree(files.items(), {})
-            links = self._links(unread, files, tags)
-            tree = build_tree(files.items(), links)
-            return assemble(tree, self._manifests(tree, known), known)
+            files, checksums = self._list()
+            builder = TreeBuilder()
+            for path, file in files.items():
+                builder.add(path, file)
+            builder.add_links(self._links(builder.tree, files, checksums))
+            return assemble(builder.tree, self._manifests(builder.tree, known), known)
 
     def blobs(self, digests: Iterable[str]) -> dict[str, bytes]:
         """Return the content of blobs, without those that are missing or not their digest's.
@@ -124,12 +125,12 @@ class Bucket:
         digests of all manifests that it has named.
         """
         found: dict[str, str] = {}
-        for name, repository in tree.repositories.items():
-            for tag, entry in repository.tags.items():
-                path = f"repositories/{name}/_manifests/tags/{tag}/current/link"
-                digest = _matching(checksums.get(path, ""), entry.earlier)
-                if digest:
-                    found[path] = digest
+        for path, checksum in checksums.items():
+            folders, _, rest = path.removeprefix("repositories/").partition("/_manifests/tags/")
+            repository = tree.repositories.get(folders)
+            tag = repository.tags.get(rest.partition("/")[0]) if repository is not None else None
+            if tag is not None and (digest := _matching(checksum, tag.earlier)):
+                found[path] = digest
         unknown = [
             path for path in checksums if path not in found and files[path].size == _LINK_LENGTH
         ]
@@ -139,18 +140,20 @@ class Bucket:
                 found[path] = text
         return found
 
-    def _manifests(self, tree: Tree, known: Mapping[str, Manifest]) -> Iterator[tuple[str, bytes]]:
-        """Yield the digest and the content of all manifests that are not known."""
+    def _manifests(
+        self, tree: Tree, known: Mapping[str, Manifest]
+    ) -> Iterator[tuple[str, Manifest | str]]:
+        """Yield the manifests that are not known, or why they cannot be read, by digest."""
         unread = [
             digest
             for digest in tree.manifests()
             if digest in tree.blobs
             and (digest not in known or known[digest].size != tree.blobs[digest].size)
         ]
-        # One that is too large to be a manifest is not fetched; it counts as unreadable.
-        large = [digest for digest in unread if tree.blobs[digest].size > LARGEST]
-        yield from ((digest, bytes(LARGEST + 1)) for digest in large)
-        yield from self._read_all(set(unread).difference(large), _data_path)
+        large = {digest for digest in unread if tree.blobs[digest].size > LARGEST}
+        yield from ((digest, TOO_LARGE) for digest in large)
+        for digest, content in self._read_all(set(unread) - large, _data_path):
+            yield read_manifest(digest, content)
 
     def _read_all(
         self, items: Iterable[_Item], path_of: Callable[[_Item], str]

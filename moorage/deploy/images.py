@@ -13,7 +13,8 @@ from moorage.answers.model import Storage
 from moorage.cloud.s3 import Keys
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.deployment_json import UNKNOWN_NAME, other_domain, recorded_on
-from moorage.deploy.store import missing_images
+from moorage.deploy.manifest_cache import keep_manifests, load_manifests
+from moorage.deploy.store import Store, missing_images
 from moorage.desired import layout
 from moorage.desired.registry import read_s3_keys
 from moorage.errors import MoorageError, ServersFailed
@@ -24,8 +25,7 @@ from moorage.images.details import (
     find_digest,
     image_details,
 )
-from moorage.images.manifests import Manifest
-from moorage.images.read import Stored, read_blobs, read_stored
+from moorage.images.read import Stored, StoredReader, read_blobs
 from moorage.images.usage import Usage
 from moorage.servers.facts import Facts
 from moorage.servers.transport import Completed
@@ -39,29 +39,6 @@ TIMEOUT = 120.0
 DEADLINE = 3600.0
 """Seconds a server can take to read its images."""
 _NO_REGISTRY = 3
-
-
-@dataclass(frozen=True)
-class Store:
-    """The place where a registry stores its images: a folder on a server, or a bucket.
-
-    Attributes:
-        server: The server with the folder; empty for a bucket.
-        folder: The folder; for a bucket, the prefix of its objects.
-        bucket: The bucket; empty for a folder.
-        endpoint: The store's URL; empty for Amazon.
-    """
-
-    server: str
-    folder: str
-    bucket: str = ""
-    endpoint: str = ""
-
-    def __str__(self) -> str:
-        if not self.bucket:
-            return f"{self.server}:{self.folder}"
-        prefix = f", prefix {self.folder}" if self.folder else ""
-        return f"the bucket {self.bucket} at {self.endpoint or 'Amazon S3'}{prefix}"
 
 
 @dataclass(frozen=True)
@@ -261,7 +238,9 @@ def _read_bucket(
         storage = answers.storage.s3
         keys = deployment.s3_keys()
     bucket = Bucket(storage, keys, deployment.cancel)
-    stored = bucket.read({})
+    known = load_manifests(store)
+    stored = bucket.read(known)
+    keep_manifests(store, stored.manifests, known)
     return ImagesRead(domain, store, stored, at, facts, bucket=bucket)
 
 
@@ -280,21 +259,30 @@ def _keys_on_server(facts: Facts, store: Store) -> Keys:
 
 def _read_disk(deployment: Deployment, domain: str, facts: Facts, store: Store) -> ImagesRead:
     at = time.time()
-    known: dict[str, Manifest] = {}
-    completed = _run(deployment, store, "images.sh", known)
-    if completed.exit_status == _NO_REGISTRY:
-        # A registry creates its folders with the first push.
-        return ImagesRead(domain, store, Stored(), at, facts)
-    if completed.exit_status != 0:
-        reason = completed.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise _unreadable(store, reason[-1] if reason else f"status {completed.exit_status}")
+    known = load_manifests(store)
+    reader = StoredReader(known)
     try:
-        return ImagesRead(domain, store, read_stored(completed.stdout, known), at, facts)
+        completed = _run(deployment, store, "images.sh", known, reader.feed)
+        if completed.exit_status == _NO_REGISTRY:
+            # A registry creates its folders with the first push.
+            return ImagesRead(domain, store, Stored(), at, facts)
+        if completed.exit_status != 0:
+            reason = completed.stderr.decode("utf-8", "replace").strip().splitlines()
+            raise _unreadable(store, reason[-1] if reason else f"status {completed.exit_status}")
+        stored = reader.result()
     except (ValueError, IndexError) as error:
         raise _unreadable(store, str(error)) from error
+    keep_manifests(store, stored.manifests, known)
+    return ImagesRead(domain, store, stored, at, facts)
 
 
-def _run(deployment: Deployment, store: Store, script: str, digests: Iterable[str]) -> Completed:
+def _run(
+    deployment: Deployment,
+    store: Store,
+    script: str,
+    digests: Iterable[str],
+    on_stdout: Callable[[bytes], None] | None = None,
+) -> Completed:
     """Run a script on the server that stores the images; it gets the folder and digests."""
     values = sorted(digest.partition(":")[2] for digest in digests)
     lines = (str(PurePosixPath(store.folder)), *values)
@@ -304,6 +292,7 @@ def _run(deployment: Deployment, store: Store, script: str, digests: Iterable[st
         lambda transport: transport.run(
             shell_script(script),
             payload=payload,
+            on_stdout=on_stdout,
             timeout=TIMEOUT,
             deadline=DEADLINE,
             cancel=deployment.cancel,

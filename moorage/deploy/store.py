@@ -1,4 +1,4 @@
-"""The image folder: detect a missing or different disk by the marker in the folder."""
+"""The image store; a missing or different disk is detected by the marker in its folder."""
 
 from __future__ import annotations
 
@@ -8,6 +8,29 @@ from pathlib import PurePosixPath
 from moorage.answers.model import Answers
 from moorage.deploy.deployment_json import line_of, recorded_part
 from moorage.servers.facts import Facts
+
+
+@dataclass(frozen=True)
+class Store:
+    """The place where a registry stores its images: a folder on a server, or a bucket.
+
+    Attributes:
+        server: The server with the folder; empty for a bucket.
+        folder: The folder; for a bucket, the prefix of its objects.
+        bucket: The bucket; empty for a folder.
+        endpoint: The store's URL; empty for Amazon.
+    """
+
+    server: str
+    folder: str
+    bucket: str = ""
+    endpoint: str = ""
+
+    def __str__(self) -> str:
+        if not self.bucket:
+            return f"{self.server}:{self.folder}"
+        prefix = f", prefix {self.folder}" if self.folder else ""
+        return f"the bucket {self.bucket} at {self.endpoint or 'Amazon S3'}{prefix}"
 
 
 @dataclass(frozen=True)

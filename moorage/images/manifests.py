@@ -15,6 +15,7 @@ from typing import Any
 
 LARGEST = 4 * 1024 * 1024
 """Bytes of the largest manifest that the registry accepts."""
+TOO_LARGE = "it is larger than 4 MiB"
 
 INDEXES = frozenset({
     "application/vnd.oci.image.index.v1+json",
@@ -100,7 +101,7 @@ def parse_manifest(digest: str, content: bytes) -> Manifest:
             it refers to is not known then.
     """
     if len(content) > LARGEST:
-        raise UnreadableManifestError("it is larger than 4 MiB")
+        raise UnreadableManifestError(TOO_LARGE)
     algorithm, _, value = digest.partition(":")
     if algorithm not in {"sha256", "sha512"}:
         raise UnreadableManifestError(f"unknown digest algorithm {algorithm}")

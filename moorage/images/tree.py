@@ -6,7 +6,7 @@ The registry's own `_catalog` and `tags/list` are not used: some versions leave 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -107,44 +107,52 @@ class Tree:
 MOST_FOREIGN = 20
 
 
-def read_tree(listing: bytes, links: Mapping[str, str]) -> Tree:
-    """Return the tree from a listing of its files.
+class TreeBuilder:
+    """Builds a tree from a listing of files, and afterwards from the content of links.
 
-    Args:
-        listing: Entries in the format :data:`LISTING`.
-        links: As for :func:`build_tree`.
-
-    Raises:
-        ValueError: The listing was cut or is none, so files are missing.
+    Attributes:
+        tree: The tree.
     """
-    entries = _entries(listing)
-    return build_tree(
-        ((path, File(float(changed), float(modified), int(size)))
-         for changed, modified, size, path in entries),
-        links,
-    )  # fmt: skip
 
+    def __init__(self) -> None:
+        self.tree = Tree()
+        self._waiting: list[tuple[str, File]] = []
 
-def build_tree(files: Iterable[tuple[str, File]], links: Mapping[str, str]) -> Tree:
-    """Return the tree of files.
+    def add_listing(self, entries: bytes) -> None:
+        """Add files.
 
-    Args:
-        files: The path of each below `docker/registry/v2`, with its times and size.
-        links: The content of links whose path does not tell what they name: by path, the digest
-            that each tag's `current/link` names, and that of each link outside `sha256`.
-    """
-    tree = Tree()
-    for path, file in files:
-        _add(tree, path, file, links)
-    return tree
+        Args:
+            entries: Entries in the format :data:`LISTING`, without the last one's end.
 
+        Raises:
+            ValueError: They are not entries of a listing.
+        """
+        for entry in entries.decode("utf-8", "surrogateescape").split("\0") if entries else ():
+            changed, modified, size, path = entry.split(" ", 3)
+            self.add(path, File(float(changed), float(modified), int(size)))
 
-def _entries(listing: bytes) -> Iterator[list[str]]:
-    *entries, rest = listing.decode("utf-8", "surrogateescape").split("\0")
-    if rest:
-        raise ValueError("the listing was cut")
-    for entry in entries:
-        yield entry.split(" ", 3)
+    def add(self, path: str, file: File) -> None:
+        """Add a file.
+
+        Args:
+            path: Its path below `docker/registry/v2`.
+            file: Its times and size.
+        """
+        if has_to_be_read(path):
+            self._waiting.append((path, file))
+        else:
+            _add(self.tree, path, file, {})
+
+    def add_links(self, links: Mapping[str, str]) -> None:
+        """Add the links whose path does not tell what they name.
+
+        Args:
+            links: By path, the digest that each tag's `current/link` names, and that of each link
+                outside `sha256`.
+        """
+        for path, file in self._waiting:
+            _add(self.tree, path, file, links)
+        self._waiting.clear()
 
 
 def _add(tree: Tree, path: str, file: File, links: Mapping[str, str]) -> None:

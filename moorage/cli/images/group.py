@@ -50,5 +50,5 @@ def command() -> None:
 
     What is deleted or collected goes to a trash first, from which restore brings it back. The
     registry serves meanwhile: pulls do not wait, pushes wait for less than two seconds. Images in
-    S3 cannot be read or collected yet.
+    S3 can be listed and shown, but not deleted or collected yet.
     """

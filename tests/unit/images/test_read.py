@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import subprocess
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from stored_registry import StoredRegistry
 
-from moorage.images.read import read_stored
+from moorage.images.read import StoredReader, read_stored
 from moorage.images.usage import measure
 from templates.load import shell_script
 
@@ -19,6 +20,13 @@ def registry(tmp_path: Path) -> StoredRegistry:
     registry = StoredRegistry(tmp_path)
     registry.v2.mkdir(parents=True)
     return registry
+
+
+def _output(registry: StoredRegistry) -> bytes:
+    return subprocess.run(
+        ["sh", "-c", shell_script("images.sh")], input=f"{registry.root}\n".encode(),
+        capture_output=True, check=True,
+    ).stdout  # fmt: skip
 
 
 def test_reads_tags_manifests_and_blobs(registry: StoredRegistry) -> None:
@@ -130,11 +138,59 @@ def test_what_is_no_registry_is_refused(tmp_path: Path) -> None:
 
 def test_an_output_that_was_cut_is_refused(registry: StoredRegistry) -> None:
     registry.image("a", [registry.blob("a", b"1")], "v1")
-    output = subprocess.run(
-        ["sh", "-c", shell_script("images.sh")], input=f"{registry.root}\n".encode(),
-        capture_output=True, check=True,
-    ).stdout  # fmt: skip
+    output = _output(registry)
     read_stored(output, {})
     for length in range(len(output)):
         with pytest.raises(ValueError, match="cut"):
             read_stored(output[:length], {})
+
+
+def test_parts_of_the_output_are_read_as_they_come(registry: StoredRegistry) -> None:
+    for number in range(5):
+        registry.image("a", [registry.blob("a", b"%d" % number)], f"v{number}", "latest")
+    registry.write("repositories/a/_manifests/tags/torn/current/link", b"")
+    output = _output(registry)
+    expected = read_stored(output, {})
+    for length in (1, 7, 100):
+        reader = StoredReader({})
+        for at in range(0, len(output), length):
+            reader.feed(output[at : at + length])
+        assert reader.result() == expected
+
+
+def test_a_known_manifest_counts_only_while_it_is_stored(registry: StoredRegistry) -> None:
+    image = registry.image("a", [registry.blob("a", b"1")], "v1")
+    known = registry.read().manifests
+    value = image["digest"][7:]
+    (registry.v2 / f"blobs/sha256/{value[:2]}/{value}/data").unlink()
+
+    stored = registry.read(known)
+
+    assert stored.manifests == {}
+    assert stored.unreadable == {image["digest"]: "its content is missing"}
+
+
+@pytest.mark.parametrize(
+    ("streams", "reason"),
+    [
+        ([b"\x00" * 100], "not enough values"),
+        ([b"1 2 3 " + b"x" * 10_000_000], "damaged"),
+        ([b"1 x 3 path\0"], "could not convert"),
+        ([b"", b"", b"x" * 124 + b"99999999999\0" + b"x" * 400], "damaged"),
+        ([b"", b"", b"x" * 124 + b"-7777777777\0" + b"x" * 400], "damaged"),
+        ([b"", b""], "cut"),
+        ([b"", b"", b"", b""], "cut"),
+    ],
+)
+def test_an_output_of_something_else_is_refused(streams: list[bytes], reason: str) -> None:
+    output = b"".join(map(gzip.compress, streams))
+    with pytest.raises((ValueError, IndexError), match=reason):
+        read_stored(output, {})
+
+
+def test_what_is_not_gzip_or_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="damaged"):
+        read_stored(b"Last login: today\n", {})
+    monkeypatch.setattr("moorage.images.read.LARGEST_OUTPUT", 1024 * 1024)
+    with pytest.raises(ValueError, match="more than 1 MiB"):
+        read_stored(gzip.compress(bytes(10_000_000)), {})

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 5
 """How often each request is sent: stores slow down clients that send many."""
+PAGE = 1000
+"""Objects in a page of a listing: the most that S3 returns."""
 READERS = 16
 """Objects that are read at once."""
 _LINK_LENGTH = len("sha256:") + 64
@@ -101,7 +103,7 @@ class Bucket:
         while True:
             self._check_cancelled()
             page = self._client.list_objects_v2(
-                Bucket=self._storage.bucket, Prefix=self._prefix, **token
+                Bucket=self._storage.bucket, Prefix=self._prefix, MaxKeys=PAGE, **token
             )
             for each in page.get("Contents", ()):
                 path = each["Key"][len(self._prefix) :]

@@ -40,10 +40,11 @@ if TYPE_CHECKING:
     from moorage.deploy.clients import Access
     from moorage.deploy.events import RunEnded
     from moorage.deploy.handover import Handover
-    from moorage.deploy.images import ImagesRead, Store
+    from moorage.deploy.images import ImagesRead
     from moorage.deploy.last_seen import SeenRead
     from moorage.deploy.plan import Plan
     from moorage.deploy.report import ApplyReport
+    from moorage.deploy.store import Store
     from moorage.deploy.users_change import UsersPlan, UsersRead
     from moorage.deploy.verify import Verification
     from moorage.images.details import ImageDetails

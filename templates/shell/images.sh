@@ -17,20 +17,26 @@ trap 'rm -rf "$work"' EXIT
 cat >"$work/known"
 
 # A file that vanishes meanwhile is no error; anything else that find cannot read is.
-find . -xdev -ignore_readdir_race -type f -printf '%C@ %T@ %s %P\0' \
-    \( -path './repositories/*/_manifests/tags/*/current/link' -fprint0 "$work/links" -o \
-    -path './repositories/*/_layers/*/link' ! -path '*/_layers/sha256/*' -fprint0 "$work/links" -o \
-    -path './repositories/*/_manifests/revisions/sha256/*/link' -fprintf "$work/paths" '%h\n' \) \
-    2>"$work/errors" | gzip -1
+{
+    find . -xdev -ignore_readdir_race -type f -printf '%C@ %T@ %s %P\0' \
+        \( -path './repositories/*/_manifests/tags/*/current/link' -fprint0 "$work/links" -o \
+        -path './repositories/*/_layers/*/link' ! -path '*/_layers/sha256/*' -fprint0 "$work/links" -o \
+        -path './repositories/*/_manifests/revisions/sha256/*/link' -fprintf "$work/paths" '%h\n' \) \
+        2>"$work/errors"
+    echo $? >"$work/status"
+} | gzip -1
 [ ! -s "$work/errors" ] || { cat "$work/errors" >&2; exit 4; }
+# It can also be killed, and then says nothing.
+[ "$(cat "$work/status")" = 0 ] || { echo "find ended with status $(cat "$work/status")" >&2; exit 4; }
 
 # Tags can be removed meanwhile; what has no content here has to be looked at again.
-xargs -0 -r grep -sH '' -- <"$work/links" | gzip -1
+xargs -0 -r grep -sH '' -- <"$work/links" >"$work/read"
+gzip -1 <"$work/read"
 
 # A tag can lead to a manifest whose own link is missing.
 {
     sed 's|.*/||' "$work/paths"
-    xargs -0 -r grep -sh '' -- <"$work/links" | sed -n 's/^sha256://p'
+    sed -n 's/.*:sha256:\([0-9a-f]\{64\}\)$/\1/p' "$work/read"
 } | sort -u | comm -23 - "$work/known" | while IFS= read -r digest; do
     path=blobs/sha256/${digest%"${digest#??}"}/$digest/data
     [ ! -f "$path" ] || printf '%s\0' "$path"

@@ -15,8 +15,9 @@ from moorage.errors import ExitCode
 if TYPE_CHECKING:
     from moorage.cli.runner import Runner
     from moorage.deploy.activity import Activity
-    from moorage.deploy.images import ImagesRead, Store
+    from moorage.deploy.images import ImagesRead
     from moorage.deploy.images_run import ImagesChange
+    from moorage.deploy.store import Store
     from moorage.images.task import Task
 
 NAMES = "REPOSITORY[:TAG]..."

@@ -81,7 +81,10 @@ def test_list(moorage: Moorage, file: Path, registry: StoredRegistry) -> None:
     assert "2 repositories of 3 shown." in outcome.stdout
     assert f"Read from {ONE}:{FOLDER}." in outcome.stdout
     assert value["exit_code"] == 0
-    assert value["store"] == {"driver": "filesystem", "server": ONE, "folder": FOLDER}
+    assert value["store"] == {
+        "driver": "filesystem", "server": ONE, "folder": FOLDER, "bucket": None, "prefix": None,
+        "endpoint": None,
+    }  # fmt: skip
     assert value["bytes"] == sum(f.stat().st_size for f in registry.v2.glob("blobs/*/*/*/data"))
     app, web = value["repositories"]
     assert app["bytes"] - app["own_bytes"] == web["bytes"] - web["own_bytes"] == 2048
@@ -334,9 +337,6 @@ def test_what_stops_them(
     bucket = write_answers(home / "two.yml", [ONE, TWO])
     _deploy(servers[ONE], bucket)
     _deploy(servers[TWO], bucket)
-    assert moorage("images", first, str(bucket), *rest, "--json").json["error"]["code"] == (
-        "images_in_s3"
-    )
     _deploy(servers[TWO], file)
     assert moorage("images", first, str(bucket), *rest, "--json").json["error"]["code"] == (
         "different_stores"

@@ -100,6 +100,8 @@ class StoredReader:
             raise ValueError("the listing was cut")
         if stream == 1:
             self._builder.add_links(_links(b"".join(self._links)))
+        if stream == 2 and self._rest.strip(b"\0"):
+            raise ValueError("the archive is damaged")
         self._rest = b""
 
     def _read_manifests(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+from collections import Counter
 
 import pytest
 
@@ -73,5 +74,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         found = [reason for reason in reasons if reason.startswith(beginning)]
         if found:
             terminalreporter.section(title, sep="!", red=True, bold=True)
-            why = found[0].removeprefix(beginning)
-            terminalreporter.write_line(f"{len(found)} tests were skipped: {why}", red=True)
+            for reason, count in Counter(found).items():
+                why = reason.removeprefix(beginning)
+                terminalreporter.write_line(f"{count} tests were skipped: {why}", red=True)

@@ -31,20 +31,21 @@ REGISTRY_3 = "MOORAGE_TEST_REGISTRY_3"
 """The path of a statically linked registry 3, which Debian does not package."""
 REGISTRY_3_0 = "MOORAGE_TEST_REGISTRY_3_0"
 """The same of release 3.0, whose configuration differs."""
+_RELEASES = {REGISTRY_3: "3.1", REGISTRY_3_0: "3.0"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests in this folder, and skip those that cannot run here."""
     no_lab = reason_it_cannot_run()
-    no_registry_3 = None if os.environ.get(REGISTRY_3) else f"{REGISTRY_3} is not a program"
+    no_registry_3 = _missing(REGISTRY_3)
     for item in items:
         if not item.path.is_relative_to(HERE):
             continue
         item.add_marker("lab")
         if no_lab is not None:
             item.add_marker(pytest.mark.skip(reason=f"no lab: {no_lab}"))
-        elif no_registry_3 is not None and "registry_3_image" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.skip(reason=f"no registry 3: {no_registry_3}"))
+        elif no_registry_3 and "registry_3_image" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.skip(reason=no_registry_3))
 
 
 @pytest.fixture(scope="session")
@@ -127,7 +128,7 @@ def registry_3_image(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path
     """An archive of docker.io/library/registry:3.1.1, for `docker load`."""
     assert lab.folder.path.is_dir()
     target = tmp_path_factory.mktemp("image") / "registry-3.tar"
-    return build_registry_3_image(target, Path(os.environ[REGISTRY_3]))
+    return build_registry_3_image(target, _program_of(REGISTRY_3))
 
 
 @pytest.fixture(scope="session", name="registry_2.8")
@@ -153,10 +154,21 @@ def registry_3_1() -> Path:
 
 
 def _program_of(variable: str) -> Path:
+    if reason := _missing(variable):
+        pytest.skip(reason)
+    return Path(os.environ[variable])
+
+
+def _missing(variable: str) -> str:
+    """Return why tests that need a registry 3 are skipped, or empty."""
     program = os.environ.get(variable)
-    if not program:
-        pytest.skip(f"no registry: {variable} is not a program")
-    return Path(program)
+    if program and shutil.which(program):
+        return ""
+    is_wrong = f"{program}, which is not a program" if program else "not set"
+    return (
+        f"no registry 3: {variable} is {is_wrong}. It names the program of registry "
+        f"{_RELEASES[variable]}; CONTRIBUTING.md says how to get it."
+    )
 
 
 @pytest.fixture(scope="session")

@@ -21,11 +21,18 @@ storage: {{inmemory: {{}}}}
 http: {{addr: "127.0.0.1:{PORT}"}}
 auth: {{htpasswd: {{realm: x, path: /root/htpasswd}}}}
 """
+# Docker uses plain HTTP on 127.0.0.1 by itself, Podman only where it is told to.
+PLAIN_HTTP = f"""\
+[[registry]]
+location = "127.0.0.1:{PORT}"
+insecure = true
+"""
 
 
-def _keep_image_behind_a_login(server: LabServer, archive: Path) -> None:
-    """Run a registry that has the image on the server, and remove the image from Docker."""
+def _keep_image_behind_a_login(server: LabServer, archive: Path, engine: str) -> None:
+    """Run a registry that has the image on the server, and remove the image from the engine."""
     server.write_file("/root/private.yml", CONFIG)
+    server.write_file("/etc/containers/registries.conf.d/plain.conf", PLAIN_HTTP)
     server.write_file("/root/pw", PASSWORD, mode=0o600)
     shutil.copy(archive, server.root / "root/image.tar")
     server.run(
@@ -33,28 +40,36 @@ def _keep_image_behind_a_login(server: LabServer, archive: Path) -> None:
         set -e
         htpasswd -iBc /root/htpasswd deploy </root/pw 2>/dev/null
         systemd-run -q --unit private-registry docker-registry serve /root/private.yml
-        systemctl start docker
-        docker load -q -i /root/image.tar
-        docker tag {REGISTRY_TAG} {IMAGE}
-        until docker login -u deploy --password-stdin 127.0.0.1:{PORT} </root/pw; do sleep 0.2; done
-        docker push -q {IMAGE}
-        docker logout 127.0.0.1:{PORT}
-        docker rmi {IMAGE} {REGISTRY_TAG}
-        rm -f /root/pw /root/image.tar /root/.docker/config.json
+        if [ {engine} = docker ]; then systemctl start docker; fi
+        {engine} load -q -i /root/image.tar
+        {engine} tag {REGISTRY_TAG} {IMAGE}
+        until {engine} login -u deploy --password-stdin 127.0.0.1:{PORT} </root/pw
+        do sleep 0.2; done
+        {engine} push -q {IMAGE}
+        {engine} logout 127.0.0.1:{PORT}
+        {engine} rmi {IMAGE} {REGISTRY_TAG}
+        rm -f /root/pw /root/image.tar /root/.docker/config.json /run/containers/0/auth.json
         """,
         timeout=180,
     )
 
 
-@pytest.mark.ready("docker.io", "apache2-utils")
+@pytest.mark.parametrize(
+    "engine",
+    [
+        pytest.param("docker", marks=pytest.mark.ready("docker.io", "apache2-utils")),
+        pytest.param("podman", marks=pytest.mark.ready("podman", "apache2-utils")),
+    ],
+)
 def test_an_image_behind_a_login_is_pulled_with_it(
     operator: Operator,
     server: LabServer,
     registry_image: Path,
     monkeypatch: pytest.MonkeyPatch,
+    engine: str,
 ) -> None:
-    _keep_image_behind_a_login(server, registry_image)
-    registry: dict[str, Any] = {"domain": DOMAIN, "runtime": "docker", "image": IMAGE}
+    _keep_image_behind_a_login(server, registry_image, engine)
+    registry: dict[str, Any] = {"domain": DOMAIN, "runtime": engine, "image": IMAGE}
 
     without = operator.apply(operator.answers([server], registry=registry))
 
@@ -77,7 +92,8 @@ def test_an_image_behind_a_login_is_pulled_with_it(
     operator.install(answers)
 
     left = server.run(
-        "cat /root/.docker/config.json /var/lib/moorage/runs/*/image-login/* 2>&1 || :"
+        "cat /root/.docker/config.json /run/containers/0/auth.json"
+        " /var/lib/moorage/runs/*/image-login/* 2>&1 || :"
     )
     assert "auths" not in left.stdout
     assert not operator.plan(answers).has_changes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -189,8 +188,6 @@ def _registry(runtime: str, image: str, request: pytest.FixtureRequest) -> dict[
     if runtime == "package":
         return {}
     fixture = {REGISTRY_TAG: "registry_image", REGISTRY_3_TAG: "registry_3_image"}[image]
-    if fixture == "registry_3_image" and "MOORAGE_TEST_REGISTRY_3" not in os.environ:
-        pytest.skip("MOORAGE_TEST_REGISTRY_3 names no registry")
     archive = request.getfixturevalue(fixture)
     return {"runtime": runtime, "image": image, "image_archive": str(archive)}
 

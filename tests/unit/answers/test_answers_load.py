@@ -44,6 +44,17 @@ def test_a_valid_file_loads() -> None:
     assert answers.credentials.users[0].password == FromEnvironment("ANA_PASSWORD")
 
 
+def test_an_environment_can_be_a_list_as_in_compose_files() -> None:
+    lines = '["REGISTRY_LOG_LEVEL=debug", "NO_PROXY=a,b", "HTTP_PROXY=http://p:1/?a=b", "TZ="]'
+    answers = loads(GOOD.replace("registry:", f"registry:\n  environment: {lines}"))
+    assert answers.registry.environment == {
+        "REGISTRY_LOG_LEVEL": "debug",
+        "NO_PROXY": "a,b",
+        "HTTP_PROXY": "http://p:1/?a=b",
+        "TZ": "",
+    }
+
+
 def test_all_problems_are_listed_in_the_order_of_the_file() -> None:
     text = (
         GOOD.replace("domain:", "domian:")
@@ -104,6 +115,10 @@ def test_a_problem_has_the_form_of_a_compiler_error() -> None:
          'write "" for an empty one'),
         ("registry:", "registry:\n  environment: {LOG: a}", "registry.environment.LOG",
          "begins with REGISTRY_"),
+        ("registry:", "registry:\n  environment: [REGISTRY_LOG_LEVEL]", "registry.environment[0]",
+         "must be NAME=value"),
+        ("registry:", "registry:\n  environment: [TZ=UTC, TZ=UTC]", "registry.environment[1]",
+         "sets TZ a second time"),
         ("servers:", "storage: {driver: s3}\nservers:", "storage.s3", "needs a section s3"),
         ("servers:", "ssl: {mode: files}\nservers:", "ssl.files", "needs a section files"),
         ("servers:", "ask: [strage]\nservers:", "ask[0]", "must be servers, credentials"),

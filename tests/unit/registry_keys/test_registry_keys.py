@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import settings as run_with
 from hypothesis import strategies as st
 
+from moorage.answers.model import Answers
 from moorage.answers.secrets import FromEnvironment, Secret, Typed
 from moorage.registry_keys import (
     check_environment,
+    check_registry,
     check_settings,
     environment_to_settings,
     paste_s3_environment,
@@ -530,3 +532,25 @@ def test_variables_of_the_process_are_checked(
     assert bool(problems) == bool(words)
     assert all(words in problem.message for problem in problems)
     assert "hunter2" not in str(problems)
+
+
+def test_redirects_that_are_turned_off_beside_middleware_that_redirects_are_reported() -> None:
+    item = {"name": "redirect", "options": {"baseurl": "https://a.example.com"}}
+    answers = Answers.model_validate(
+        {
+            "registry": {
+                "domain": "registry.example.com",
+                "settings": {
+                    "middleware": {"storage": [item]},
+                    "storage": {"redirect": {"disable": True}},
+                },
+            },
+            "servers": [{"host": "one"}],
+            "credentials": {"users": [{"name": "ci", "password": {"generate": True}}]},
+        }
+    )
+
+    (problem,) = check_registry(answers)
+
+    assert problem.dotted == "registry.settings.storage.redirect.disable"
+    assert "otherwise the storage middleware has no effect" in problem.message

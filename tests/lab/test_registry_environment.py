@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,31 +19,36 @@ from lab import Lab, LabServer
 from lab.image import REGISTRY_3_TAG
 from lab.services import ObjectStore
 
-PROXY = "http://127.0.0.1:8888"
-PROXY_LOG = "/var/log/tinyproxy/tinyproxy.log"
+PROXY = "http://127.0.0.1:3128"
+UPLOAD = "/v2/team/app/blobs/uploads/"
+PROXY_LOG = "/var/log/squid/access.log"
 
 
-@pytest.mark.ready("tinyproxy")
+# Not tinyproxy, which garbles the answer to "Expect: 100-continue" of uploads to S3.
+@pytest.mark.ready("squid")
 def test_storage_is_reached_through_a_proxy_unless_no_proxy_names_it(
     operator: Operator, server: LabServer, s3: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage = s3_storage(s3, monkeypatch, rootdirectory="/proxied")
-    server.run("systemctl restart tinyproxy")
+    server.write_file(
+        "/etc/squid/conf.d/quick.conf", "shutdown_lifetime 0 seconds\ncache deny all\n"
+    )
+    server.run("systemctl restart squid")
     environment = {"HTTP_PROXY": PROXY}
     registry: dict[str, Any] = {"domain": DOMAIN, "environment": environment}
 
-    operator.install(operator.answers([server], registry=registry, storage=storage), verify=True)
+    operator.install(operator.answers([server], registry=registry, storage=storage))
 
-    uploads = re.compile(rf"PUT {re.escape(s3.endpoint)}/{s3.bucket}/proxied/")
-    assert len(uploads.findall(server.read_file(PROXY_LOG))) > 3
+    assert operator.status(server, UPLOAD, method="POST") == 202
+    wait_until(lambda: f"PUT {s3.endpoint}/{s3.bucket}/proxied/" in server.read_file(PROXY_LOG))
 
-    server.run("systemctl stop tinyproxy")
-    assert operator.status(server, "/v2/_catalog") == 503
-
+    server.run("systemctl stop squid")
     address = urlsplit(s3.endpoint).hostname
     registry["environment"] = environment | {"NO_PROXY": f"localhost,{address}"}
 
-    operator.install(operator.answers([server], registry=registry, storage=storage), verify=True)
+    operator.install(operator.answers([server], registry=registry, storage=storage))
+
+    assert operator.status(server, UPLOAD, method="POST") == 202
 
 
 @pytest.mark.ready("podman", "crun")

@@ -148,9 +148,12 @@ async def _apply(camera: Camera) -> None:
 
 
 async def _afterwards(camera: Camera) -> None:
+    from textual.widgets import Static, Tree
+
     app = camera._app
-    report = app.screen.query_one("#report")
-    report.scroll_end(animate=False)
+    headings = app.screen.query(".heading").results(Static)
+    checks = next(each for each in headings if str(each.content) == "Checks")
+    checks.scroll_visible(top=True, animate=False)
     await camera.shoot("done-checks")
     await camera.press("ctrl+s")
     await camera.see("Save the answers")
@@ -181,8 +184,6 @@ async def _afterwards(camera: Camera) -> None:
     await camera.write("8443")
     await camera.press("alt+7")
     await camera.see("changed")
-    from textual.widgets import Tree
-
     tree = app.screen.query_one(Tree)
     for _ in range(60):
         if tree.cursor_node and "moorage.conf" in str(tree.cursor_node.label):
@@ -242,7 +243,7 @@ def _live_in(home: Path, server: LabServer) -> None:
     (home / "ssh_config").write_text(f"Host *\n  UserKnownHostsFile {home}/known_hosts\n")
     os.environ |= {
         "HOME": str(home),
-        "MOORAGE_STATE": str(home / "state"),
+        "MOORAGE_STATE": str(home / ".local/share/moorage"),
         "MOORAGE_SSH_CONFIG": str(home / "ssh_config"),
         "TERM": "xterm-256color",
         "COLORTERM": "truecolor",

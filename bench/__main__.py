@@ -7,6 +7,7 @@ from bench import (
     first_paint,
     growth,
     images,
+    images_screen,
     log_view,
     logins,
     slow_pulls,
@@ -24,6 +25,7 @@ if __name__ == "__main__":
     help_.main()
     first_paint.main()
     log_view.main()
+    images_screen.main()
     growth.main()
     images.main()
     sockets.main()

@@ -98,6 +98,9 @@ _USERS = Action("u", "users", "Users", "Add, change and remove who can log in", 
                 "accounts passwords access login htpasswd")  # fmt: skip
 _LOGS = Action("l", "logs", "Logs", "The registry's journal, nginx's errors and each request",
                "Logs", "journal errors requests access log")  # fmt: skip
+_IMAGES = Action("i", "images", "Images", "Repositories and tags, and the space they take up",
+                 "Images", "images tags repositories space disk gc garbage collect clean prune "
+                 "delete")  # fmt: skip
 _REFUSE = Action("escape", "refuse", "Back", "Close without changing anything")
 _CLOSE = Action("escape", "refuse", "Close", "Close")
 
@@ -151,6 +154,7 @@ AREAS = {
         Action("v", "review", "Review", "Show what an apply would change", "Review",
                "plan diff apply"),
         _USERS,
+        _IMAGES,
         Action("pagedown", "scroll('page_down')", "Scroll", "Scroll", display="pgdn"),
         Action("pageup", "scroll('page_up')"),
         Action("escape", "back", "Back", "Back to the start"),
@@ -334,6 +338,41 @@ AREAS = {
                "Sort", "order", is_first=True),
         Action("ctrl+r", "read", "", "Read the servers again; staged changes are kept",
                "Read the servers again", "refresh reload"),
+    )),
+    "images": Area("Images", (
+        Action("enter", "open", "Open", "Go from a repository to its tags, and open a tag",
+               is_first=True),
+        Action("enter", "found", is_first=True),
+        Action("slash", "find", "Find", "Find by a part of repository:tag, or a pattern with *",
+               "Find images", "search filter glob pattern", is_first=True),
+        Action("s", "sort", "Sort", "Sort the table by size, last push, number of tags or name",
+               "Sort", "order size age", is_first=True),
+        # Or the table would take them and scroll by one column.
+        Action("right", "right", "", "Go to the tags; Left: to the repositories", is_first=True),
+        Action("left", "left", is_first=True),
+        Action("r,f5,ctrl+r", "read", "Read again", "Read the images again",
+               "Read the images again", "refresh reload", "r", is_first=True),
+        Action("c", "checks", "Checks", "Show or hide the repository of Moorage's own checks",
+               "Show or hide Moorage's own checks", "verify moorage-verify hidden", is_first=True),
+        Action("escape", "cancel", "Cancel", "Stop reading", "Cancel", "stop abort"),
+        Action("escape", "back", "Back", "Back: from the search, from the tags, to the dashboard"),
+    )),
+    "image": Area("An image", (
+        Action("right", "platform(1)", "Platform", "Next platform; Left: previous platform",
+               "Next platform", "architecture", "←→", is_first=True),
+        Action("left", "platform(-1)", is_first=True),
+        Action("y", "copy", "Copy", "Copy the image's name with its digest",
+               "Copy the name with the digest", "clipboard yank pull", is_first=True),
+        Action("r,f5,ctrl+r", "read", "", "Read the image again", "Read the image again",
+               "refresh reload", "r", is_first=True),
+        Action("down", "scroll_body('scroll_down')", "Scroll", "Scroll", display="↑↓",
+               is_first=True),
+        Action("up", "scroll_body('scroll_up')", is_first=True),
+        Action("pagedown", "scroll_body('scroll_page_down')", is_first=True),
+        Action("pageup", "scroll_body('scroll_page_up')", is_first=True),
+        Action("end", "scroll_body('scroll_end')", is_first=True),
+        Action("home", "scroll_body('scroll_home')", is_first=True),
+        Action("escape", "back", "Back", "Back to the tags"),
     )),
     "row_table": Area("A table of users or images", (
         Action("up", "move(-1)"),

@@ -32,6 +32,7 @@ from tui.messages import (
     DraftChanged,
     EngineEvents,
     FileRequested,
+    ImagesRequested,
     LogsRequested,
     NewRequested,
     QuestionAsked,
@@ -213,6 +214,10 @@ class WizardApp(DeploymentApp):
     @on(LogsRequested)
     def _open_logs(self) -> None:
         self.opening.open_logs()
+
+    @on(ImagesRequested)
+    def _open_images(self) -> None:
+        self.opening.open_images()
 
     @on(DraftChanged)
     def _draft_changed(self) -> None:

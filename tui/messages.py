@@ -108,6 +108,10 @@ class LogsRequested(Message):
     """Open the logs of the open deployment."""
 
 
+class ImagesRequested(Message):
+    """Open the images of the open deployment."""
+
+
 class ConnectRequested(Message):
     """Read a deployment from servers that already run it.
 

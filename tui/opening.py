@@ -1,4 +1,4 @@
-"""Opens deployments, from files, drafts and servers, and their dashboard, users and logs."""
+"""Opens deployments, from files, drafts and servers, and the screens to work on them."""
 
 from __future__ import annotations
 
@@ -59,6 +59,7 @@ def load_the_rest() -> None:
     import screens.apply.screen
     import screens.dashboard.screen
     import screens.done.screen
+    import screens.images.screen
     import screens.logs.screen
     import screens.users.screen  # noqa: F401
 
@@ -69,7 +70,7 @@ def load_the_rest() -> None:
 
 
 class Opening:
-    """Opens deployments, and their dashboard, users and logs.
+    """Opens deployments, and the screens to work on them.
 
     Args:
         app: The application that shows them.
@@ -399,6 +400,22 @@ class Opening:
         from screens.logs.screen import LogsScreen
 
         self._app.push_screen(LogsScreen(answers, self.asker, self._open_transport))
+
+    def open_images(self) -> None:
+        """Open the images of the open deployment."""
+        session = self._session
+        if session is None:
+            return
+        try:
+            answers = session.draft.answers_to_look()
+        except MoorageError as error:
+            self._app.show_note("Images", describe_error(error))
+            return
+        from screens.images.screen import ImagesScreen
+        from screens.images.source import ImagesOnServers
+
+        source = ImagesOnServers(answers, self.asker, self._open_transport)
+        self._app.push_screen(ImagesScreen(source, session.draft.registry_name))
 
     # --- from a server --------------------------------------------------------------------
 

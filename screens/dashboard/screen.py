@@ -36,6 +36,7 @@ from tui.labels import describe_error, explain
 from tui.messages import (
     AttachRequested,
     BackRequested,
+    ImagesRequested,
     LogsRequested,
     SettingsRequested,
     UsersRequested,
@@ -104,6 +105,7 @@ class DashboardScreen(Screen[None]):
             yield Button("Settings", id="settings", variant="primary", compact=True)
             yield Button("Review", id="review", compact=True)
             yield Button("Users", id="users", compact=True)
+            yield Button("Images", id="images", compact=True)
             yield Button("Logs", id="logs", compact=True)
         yield KeyFooter()
 
@@ -303,6 +305,7 @@ class DashboardScreen(Screen[None]):
             "settings": self.action_settings,
             "review": self.action_review,
             "users": self.action_users,
+            "images": self.action_images,
             "logs": self.action_logs,
         }[event.button.id or "settings"]()
 
@@ -317,6 +320,10 @@ class DashboardScreen(Screen[None]):
     def action_users(self) -> None:
         """Manage the users."""
         self.post_message(UsersRequested())
+
+    def action_images(self) -> None:
+        """Show the images and the space they take up."""
+        self.post_message(ImagesRequested())
 
     def action_logs(self) -> None:
         """Follow the logs."""

@@ -73,6 +73,8 @@ class FakeServer:
         logs: The output of ``logs.sh``.
         activity: What ``activity.sh`` prints: who pushed and pulled what.
         images: The folder of this machine that has its images; None if nothing was ever pushed.
+        images_fault: The error of reading the images.
+        slow_images: An event that reading the images waits for, if it is to take long.
         has_no_logs: Whether its logs cannot be read.
         log: A run's output before its result.
         result: A run's result.
@@ -102,6 +104,8 @@ class FakeServer:
     logs: bytes = b""
     activity: Index = field(default_factory=Index)
     images: Path | None = None
+    images_fault: MoorageError | None = None
+    slow_images: threading.Event | None = None
     has_no_logs: bool = False
     log: str = "@step\t1\tpackages\nSetting up nginx\n"
     result: str = DONE
@@ -284,6 +288,10 @@ class FakeConnection:
         self, script: str, sent: bytes, on_stdout: Callable[[bytes], None] | None
     ) -> Completed:
         """Run a script on the folder of this machine that has the server's images."""
+        if self._to.slow_images is not None:
+            self._to.slow_images.wait(30)
+        if self._to.images_fault is not None:
+            raise self._to.images_fault
         sent = str(self._to.images).encode() + sent[sent.index(b"\n") :]
         done = subprocess.run(["sh", "-c", script], input=sent, capture_output=True, check=False)
         if on_stdout is None:

@@ -26,6 +26,8 @@ SIGNS = {
     "review, file": "+",
     "apply, failed": "✗",
     "done, failed": "✗",
+    "images, tag": "✗ bad",
+    "images, error": "✗",
 }
 """What says how something is on a screen, besides its colour."""
 DIFF_GROUNDS = ("surface", "diff-add", "diff-remove", "diff-add-word", "diff-remove-word")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from fake_server import DONE, FakeServer, FakeServers, some_user
+from fake_server import DONE, FakeServer, FakeServers, no_answer, some_user
 from opening import opened
+from sample_images import sample_images
 from wizard_driver import Wizard
 
 from moorage.answers.save import save
@@ -215,3 +216,38 @@ async def _start(size: tuple[int, int], theme: str) -> AsyncIterator[tuple[str, 
         await wizard.press("l")
         await wizard.see("Logs")
         yield "logs", wizard
+    async for name, wizard in _images(size, theme):
+        yield name, wizard
+
+
+async def _images(size: tuple[int, int], theme: str) -> AsyncIterator[tuple[str, Wizard]]:
+    """Yield the images: none, some, those found, and an error."""
+    alpha = FakeServer("alpha")
+    alpha.put([some_user("ci")])
+    servers = FakeServers()
+    servers["alpha"] = alpha
+    async with opened(servers, size=size, prefill=ANSWERS) as wizard:
+        wizard.app.theme = theme
+        await wizard.see("Dashboard")
+        await wizard.press("i")
+        await wizard.see("No images yet")
+        yield "images, none", wizard
+        alpha.images = sample_images(Path("storage").absolute()).root
+        await wizard.press("r")
+        await wizard.see("7 repositories by own size", "as of")
+        yield "images", wizard
+        await wizard.press("s", "s", "s", "s", "home", "right")
+        await wizard.see("1 blob is missing")
+        yield "images, tag", wizard
+        await wizard.press("left", "end", "right", "home", "enter")
+        await wizard.see("rootfs")
+        yield "image", wizard
+        await wizard.press("escape", "escape")
+        await wizard.press("slash")
+        await wizard.type("team")
+        await wizard.see("18 tags found")
+        yield "images, found", wizard
+        alpha.images_fault = no_answer("alpha")
+        await wizard.press("escape", "r")
+        await wizard.see("No answer")
+        yield "images, error", wizard

@@ -124,7 +124,11 @@ class RowTable(ScrollView, Generic[Row], can_focus=True):
         self.rows = rows
         self.virtual_size = Size(0, len(rows) + 1)
         place = next((i for i, row in enumerate(rows) if self.name_of(row) == here), None)
-        self.cursor = place if place is not None else max(0, min(self.cursor, len(rows) - 1))
+        # Not announced by its watcher as well.
+        self.set_reactive(
+            RowTable.cursor,
+            place if place is not None else max(0, min(self.cursor, len(rows) - 1)),
+        )
         self._keep_in_sight()
         self.refresh()
         self.post_message(self.Moved(self))

@@ -1,0 +1,1 @@
+"""Images: what the registry stores, by repository and tag."""

@@ -1,0 +1,355 @@
+"""Images: repositories and tags, and the space they take up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import events, on, work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widgets import Static
+
+from moorage.errors import MoorageError
+from moorage.escape import printable
+from moorage.images.space import space_parts
+from screens.images import texts
+from screens.images.image_screen import ImageScreen
+from screens.images.rows import (
+    REPOSITORY_ORDERS,
+    TAG_ORDERS,
+    RepositoryRow,
+    sorted_repositories,
+    tag_rows,
+)
+from screens.images.source import Images, ImagesOnServers, collectable
+from screens.images.tables import RepositoryTable, TagTable
+from tui.actions import bindings
+from tui.labels import describe_error
+from tui.tasks import in_thread
+from tui.widgets.field import Field
+from tui.widgets.header import HeaderBar
+from tui.widgets.key_footer import KeyFooter
+from tui.widgets.storage_bar import StorageBar
+
+
+class ImagesScreen(Screen[None]):
+    """Reads the images when it is opened, and again on demand.
+
+    Args:
+        source: Reads them.
+        registry: The registry's name, with its port if clients need it.
+    """
+
+    help_text = (
+        "What the registry stores, read from its storage without a password; reading changes "
+        "nothing. Own is what nothing else refers to: as much is freed once it is deleted and "
+        "collected. Shared layers count once. Tags of one digest are the same image; a line "
+        "joins them.\n\n"
+        "Find takes a part of repository:tag, or a pattern: of repositories (team-a/*), of tags "
+        "(v1.*), or of both (team-?/*:v1.*).\n\n"
+        "Untagged manifests have lost their tag, for example to a newer push. Collectable is "
+        "what nothing needs, and a collection frees."
+    )
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 # as Textual declares it
+        (0, "-narrow"),
+        (100, "-wide"),
+    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("images")
+    DEFAULT_CSS = """
+    ImagesScreen #top { height: auto; }
+    ImagesScreen.-high #top { margin: 1 0; }
+    ImagesScreen #message { height: auto; max-height: 6; padding: 0 2; display: none; }
+    ImagesScreen #message.-shown { display: block; }
+    ImagesScreen #find { display: none; margin: 0 2; }
+    ImagesScreen #find.-shown { display: block; }
+    ImagesScreen #panes { height: 1fr; }
+    ImagesScreen #empty { display: none; height: 1fr; padding: 1 2; }
+    ImagesScreen #empty-text { height: auto; }
+    ImagesScreen.-empty #panes, ImagesScreen.-empty #detail { display: none; }
+    ImagesScreen.-empty #empty { display: block; }
+    ImagesScreen .pane { height: 1fr; width: 1fr; }
+    ImagesScreen.-wide #left { width: 5fr; }
+    ImagesScreen.-wide #right { width: 4fr; }
+    ImagesScreen .title {
+        height: 1; padding: 0 2; color: $text-muted; text-overflow: ellipsis; text-wrap: nowrap;
+    }
+    ImagesScreen .pane:focus-within .title { color: $text-accent; text-style: bold; }
+    ImagesScreen #detail {
+        height: auto; min-height: 2; max-height: 4; padding: 0 2; background: $surface;
+    }
+    """
+
+    def __init__(self, source: ImagesOnServers, registry: str) -> None:
+        super().__init__()
+        self._source = source
+        self._registry = registry
+        self._images: Images | None = None
+        self._collectable: int | None = None
+        self._tags_of: tuple[RepositoryRow | None, str] | None = None
+        self._text = ""
+        self._with_checks = False
+        self._progress: texts.Progress | None = None
+        self._timer: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        yield HeaderBar(self._registry, "Images")
+        with Vertical(id="top"):
+            yield StorageBar()
+            yield Static("", id="message", markup=False)
+        yield Field("Find", id="find", placeholder="e.g. team-a, v1.2, team-a/*, v1.*")
+        with Horizontal(id="panes"):
+            with Vertical(id="left", classes="pane"):
+                yield Static("", id="repositories-title", classes="title", markup=False)
+                yield RepositoryTable(id="repositories")
+            with Vertical(id="right", classes="pane"):
+                yield Static("", id="tags-title", classes="title", markup=False)
+                yield TagTable(id="tags")
+        with VerticalScroll(id="empty", can_focus=False):
+            yield Static("", id="empty-text", markup=False)
+        yield Static("", id="detail", markup=False)
+        yield KeyFooter()
+
+    def on_mount(self) -> None:
+        """Start reading."""
+        self._repositories = self.query_one(RepositoryTable)
+        self._tags = self.query_one(TagTable)
+        self.set_focus(self._repositories)
+        self.add_class("-empty")
+        self.action_read()
+
+    def on_unmount(self) -> None:
+        """Stop reading, and close the connections."""
+        self._source.stop()
+
+    # --- reading --------------------------------------------------------------------------
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether the images are being read."""
+        return self._progress is not None
+
+    def action_read(self) -> None:
+        """Read the images again."""
+        self._end_reading()
+        self._progress = texts.Progress(self._source.servers[0])
+        self._timer = self.set_interval(0.2, self._tick)
+        self._tick()
+        self._read()
+
+    @work(exclusive=True, group="read")
+    async def _read(self) -> None:
+        try:
+            images = await in_thread(self._source.read)
+        except MoorageError as error:
+            self._end_reading()
+            self._say(texts.error_text(printable(describe_error(error)), is_old=self._has_images))
+            return
+        self._end_reading()
+        self._say(Content(""))
+        self.show_images(images)
+        self._collectable = await in_thread(lambda: collectable(images))
+        self._show_space()
+
+    def _end_reading(self) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+        if self._progress is not None:
+            self._progress = None
+            self.refresh_bindings()
+
+    def _tick(self) -> None:
+        if self._progress is None:
+            return
+        for event in self._source.events():
+            self._progress.take(event)
+        self._say(self._progress.line())
+
+    def action_cancel(self) -> None:
+        """Stop reading; the images read before stay."""
+        self.workers.cancel_group(self, "read")
+        self._end_reading()
+        self._source.stop()
+        self._say(Content.styled("Cancelled. Press r to read the images.", "$text-muted"))
+
+    def _say(self, text: Content) -> None:
+        """Show a text above the tables; empty removes it."""
+        line = self.query_one("#message", Static)
+        line.update(text)
+        line.set_class(bool(text), "-shown")
+        self.refresh_bindings()
+
+    # --- showing --------------------------------------------------------------------------
+
+    @property
+    def _has_images(self) -> bool:
+        return self._images is not None
+
+    def show_images(self, images: Images) -> None:
+        """Show images that were read.
+
+        Args:
+            images: The images.
+        """
+        self._images, self._collectable = images, None
+        self._show_space()
+        self._show_repositories()
+
+    def _show_space(self) -> None:
+        images = self._images
+        if images is None:
+            return
+        parts = space_parts(images.usage, self._collectable, images.read.free)
+        self.query_one(StorageBar).show(parts)
+        at = time.strftime("%H:%M:%S", time.localtime(images.read.at))
+        self.query_one(HeaderBar).show(self._registry, "Images", f"as of {at}")
+
+    def _show_repositories(self) -> None:
+        """Show the repositories that match, and the tags of the one under the cursor."""
+        images = self._images
+        if images is None:
+            return
+        found = images.search.find(self._text, with_checks=self._with_checks)
+        is_empty = not found and not self._text
+        self.set_class(is_empty, "-empty")
+        if is_empty:
+            text = texts.empty_text(self._registry, has_checks=images.search.has_checks)
+            self.query_one("#empty-text", Static).update(text)
+        order = self._repositories.order
+        self._repositories.show(sorted_repositories(found, order))
+        title = texts.repositories_title(found, self._text, order)
+        self.query_one("#repositories-title", Static).update(title)
+        self._show_tags()
+
+    def _show_tags(self) -> None:
+        """Show the tags of the repository under the cursor, unless they are shown."""
+        row, order = self._repositories.row, self._tags.order
+        if (row, order) == self._tags_of:
+            return
+        self._tags_of = (row, order)
+        self._tags.show(tag_rows(row.tags, order) if row is not None else ())
+        self.query_one("#tags-title", Static).update(texts.tags_title(row, order))
+
+    @on(RepositoryTable.Moved, "#repositories")
+    def _repository_changed(self) -> None:
+        self._show_tags()
+        self._show_detail()
+
+    @on(TagTable.Moved, "#tags")
+    def _tag_changed(self) -> None:
+        self._show_detail()
+
+    def on_descendant_focus(self, _event: events.DescendantFocus) -> None:
+        """Describe what is selected in the table that has the focus."""
+        self._show_detail()
+        self.refresh_bindings()
+
+    def _show_detail(self) -> None:
+        tag, repository = self._tags.row, self._repositories.row
+        text = Content("")
+        if tag is not None and self.focused is self._tags:
+            text = texts.tag_line(tag.tag)
+        elif repository is not None:
+            text = texts.repository_line(repository.usage)
+        self.query_one("#detail", Static).update(text)
+
+    # --- keys -----------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer the actions that apply; only those of the field while typing."""
+        if self.is_finding or action == "found":
+            return self.is_finding and action in {"found", "back"}
+        has_rows = self.is_mounted and not self.has_class("-empty")
+        has_checks = self._images is not None and self._images.search.has_checks
+        offered = {
+            **dict.fromkeys(("open", "find", "sort", "left", "right"), has_rows),
+            "checks": has_checks,
+            "cancel": self.is_reading,
+            "back": not self.is_reading,
+        }
+        return offered.get(action, True)
+
+    @property
+    def is_finding(self) -> bool:
+        """Whether the text to find is being typed."""
+        # Not has_focus, which changes only after the widget has handled its event.
+        return self.is_mounted and self.focused is self.query_one("#find", Field).input
+
+    def action_find(self) -> None:
+        """Show only the repositories and tags that match a text."""
+        find = self.query_one("#find", Field)
+        find.add_class("-shown")
+        find.focus()
+
+    @on(Field.Changed, "#find")
+    def _finding(self, event: Field.Changed) -> None:
+        self._find(event.value)
+
+    def _find(self, text: str) -> None:
+        self._text = text.strip()
+        self._show_repositories()
+
+    async def action_found(self) -> None:
+        """Move to the repositories, once everything that was typed is in the field."""
+        field = self.query_one("#find", Field)
+        is_typed = asyncio.Event()
+        field.input.call_later(is_typed.set)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(is_typed.wait(), 1)
+        self._find(field.value)
+        self.set_focus(self._repositories)
+
+    def action_sort(self) -> None:
+        """Sort the table that has the focus by the next order."""
+        if self.focused is self._tags:
+            self._tags.order = _next(TAG_ORDERS, self._tags.order)
+            self._show_tags()
+        else:
+            orders = tuple(REPOSITORY_ORDERS)
+            self._repositories.order = _next(orders, self._repositories.order)
+            self._show_repositories()
+
+    def action_checks(self) -> None:
+        """Show or hide the repository of Moorage's own checks."""
+        self._with_checks = not self._with_checks
+        self._show_repositories()
+
+    def action_open(self) -> None:
+        """Go from a repository to its tags, or open a tag."""
+        if self.focused is not self._tags:
+            self.set_focus(self._tags)
+        elif self._images is not None and self._tags.row is not None:
+            tag = self._tags.row.tag
+            self.app.push_screen(ImageScreen(self._source, self._images, tag, self._registry))
+
+    def action_left(self) -> None:
+        """Go to the repositories."""
+        self.set_focus(self._repositories)
+
+    def action_right(self) -> None:
+        """Go to the tags."""
+        self.set_focus(self._tags)
+
+    def action_back(self) -> None:
+        """End finding, or go from the tags to the repositories, or leave."""
+        find = self.query_one("#find", Field)
+        if find.has_class("-shown"):
+            find.remove_class("-shown")
+            find.value = ""
+            self._find("")
+            self.set_focus(self._repositories)
+        elif self.focused is self._tags:
+            self.set_focus(self._repositories)
+        else:
+            self.dismiss(None)
+
+
+def _next(orders: Sequence[str], order: str) -> str:
+    return orders[(orders.index(order) + 1) % len(orders)]

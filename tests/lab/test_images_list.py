@@ -13,6 +13,7 @@ from operator_at_work import DOMAIN
 
 from lab import LabServer
 from lab.image import REGISTRY_3_TAG, REGISTRY_TAG
+from lab.services import ObjectStore
 from moorage.answers.secrets import Secret
 from moorage.deploy.registry_client import RegistryClient
 
@@ -99,7 +100,7 @@ def _check_show(
         assert [layer["digest"] for layer in each["layers"]] == [
             digest_of(BASE), digest_of(each["platform"][6:].encode() * 1000),
         ]  # fmt: skip
-        # In both platforms, in the image that latest names now, and in the other repository.
+        # In both platforms, in the image that latest names now, and in that of other repositories.
         assert each["layers"][0]["images"] == 4
         assert each["config"]["labels"] == {"team": "a"}
         assert [step["layer"] for step in each["config"]["history"]] == [
@@ -127,6 +128,48 @@ def test_images_are_listed_as_the_registry_serves_them(
 def test_images_of_registry_3(server: LabServer, call: CommandLine, registry_3_image: Path) -> None:
     chosen = {"image": REGISTRY_3_TAG, "image_archive": str(registry_3_image)}
     _deploy_and_check(call, server, {"runtime": "podman", **chosen})
+
+
+def test_images_in_a_bucket(
+    server: LabServer, call: CommandLine, registry_3_image: Path, s3: ObjectStore
+) -> None:
+    call.environment |= {"S3_ACCESS": s3.access_key, "S3_SECRET": s3.secret_key}
+    bucket = {
+        "bucket": s3.bucket, "region": s3.region, "regionendpoint": s3.endpoint, "secure": False,
+        "accesskey": {"env": "S3_ACCESS"}, "secretkey": {"env": "S3_SECRET"},
+    }  # fmt: skip
+    registry = {
+        "domain": DOMAIN, "runtime": "podman", "image": REGISTRY_3_TAG,
+        "image_archive": str(registry_3_image),
+    }  # fmt: skip
+    call.write_answers(server, registry=registry, storage={"driver": "s3", "s3": bucket})
+    call.add_known_hosts(server)
+    applied = call("apply", "moorage.yml", "--yes", "--no-verify", "--show-passwords")
+    assert applied.code == 0, applied.stderr
+    client = _registry(call, server)
+    pushed = _push_everything(client)
+    # Names that begin like others, of which this version's own lists leave some out.
+    names = {(name, tag) for name in ("math", "math-voila") for tag in ("0.1.2", "0.1.20")}
+    for name, tag in names:
+        client.push(name, tag, [BASE])
+
+    value = call("images", "list", "moorage.yml", "--json").json
+
+    images = {
+        (each["name"], tag["name"]): tag for each in value["repositories"] for tag in each["tags"]
+    }
+    assert names <= images.keys()
+    assert {name for name, _ in images} >= set(client.catalog())
+    for (name, tag), row in images.items():
+        image = client.pull(name, tag)
+        assert (row["digest"], row["bytes"]) == (next(iter(image)), sum(map(len, image.values())))
+        assert (row["missing"], row["problem"]) == ([], None)
+    assert value["store"]["bucket"] == s3.bucket
+    _check_show(call, client, pushed)
+    # Without the answers, only the record names the store: nobody agreed to connect to it.
+    login = f"root@{server.address}"
+    refused = call("images", "list", "--server", login, "--key", str(server.key), "--json")
+    assert refused.json["error"]["code"] == "store_not_named"
 
 
 def _deploy_and_check(call: CommandLine, server: LabServer, registry: dict[str, str]) -> None:

@@ -54,12 +54,15 @@ from moorage.images.sweep import (
 )
 from moorage.images.task import Task, read_task
 
-MOST_AT_ONCE = 10_000
+MOST_AT_ONCE = 2_000
 """Files that are moved while writes are held once."""
 DRAIN = 0.3
 """Seconds for which writes that nginx passed on before the hold get to finish."""
-PAUSE = 2.0
+PAUSE = 1.0
 """Seconds between two holds, in which waiting writes proceed."""
+ENOUGH = 0.5
+"""Seconds that moving so many files can take. If it took longer, they would go back, which changes
+their time: then they count as written since, and what they refer to stays."""
 TRIES = 3
 _NO_REGISTRY = 3
 
@@ -345,6 +348,8 @@ class Collector:
                     asked = self._asked.read() if self._asked is not None else set()
                     spared = find_spared(watched, entries, asked=asked)
                     paths = {each.path for each in entries if spared.has(each)}
+                    if time.monotonic() > hold.deadline - ENOUGH:
+                        raise TimeoutError
                     moved = sweep.move(paths, hold.deadline)
             except TimeoutError:
                 sweep.discard()

@@ -6,6 +6,7 @@ files, at folders that have got new entries, and at repositories that are new.
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -110,9 +111,11 @@ class _Search:
     def __init__(self, watch: Watch, chosen: Sequence[Entry] | None, done: tuple[Sweep, ...]):
         self._watch = watch
         self._v2 = watch.root / V2
+        self._base = f"{self._v2}/"
         self._done = done
         self._since = watch.since - CLOCK_STEP
         self._digests = None if chosen is None else {entry.digest for entry in chosen}
+        self._planned = {entry.digest for entry in watch.entries}
         self._found = Spared()
         self._manifests: list[str] = []
         """Manifests of which it is still to be found out what they need."""
@@ -129,7 +132,9 @@ class _Search:
         self._look_at_entries()
         self._look_at_repositories()
         for folder in self._watch.empty:
-            self._look_at(f"{folder}/link")
+            kind, _, value = folder.rpartition("/")
+            if not kind.endswith(_LAYERS) or f"sha256:{value}" in self._planned:
+                self._look_at(f"{folder}/link")
         for sweep in self._done:
             for entry, place in sweep.places():
                 if _is_link(entry.path) and place.stat().st_mtime >= self._since:
@@ -156,7 +161,7 @@ class _Search:
             elif _is_link(entry.path):
                 if self._digests is None or entry.digest in self._digests:
                     self._look_at(entry.path)
-            elif self._is_new(self._v2 / entry.path / "current/link"):
+            elif self._is_new(f"{entry.path}/current/link"):
                 self._found.paths.add(entry.path)
 
     def _look_at_repositories(self) -> None:
@@ -164,7 +169,7 @@ class _Search:
         for name in _repositories(self._v2):
             for kind in (_LAYERS, _MANIFESTS, "_manifests/tags"):
                 folder = f"repositories/{name}/{kind}"
-                if name in known and not self._is_new(self._v2 / folder):
+                if name in known and not self._is_new(folder):
                     continue
                 self._found.repositories.add(name)
                 if kind != "_manifests/tags":
@@ -172,12 +177,13 @@ class _Search:
                         self._look_at(f"{folder}/{value}/link")
 
     def _look_at(self, path: str) -> None:
-        if self._is_new(self._v2 / path):
+        if self._is_new(path):
             self._add(path)
 
-    def _is_new(self, path: Path) -> bool:
+    def _is_new(self, path: str) -> bool:
+        # Writes are held meanwhile, and pathlib takes several times as long.
         try:
-            return path.stat().st_ctime >= self._since
+            return os.stat(self._base + path).st_ctime >= self._since  # noqa: PTH116
         except (FileNotFoundError, NotADirectoryError):
             return False
 
@@ -256,11 +262,15 @@ def _repositories(v2: Path) -> Iterator[str]:
     while waiting:
         above = waiting.pop()
         is_one = False
-        for name in _names(v2 / "repositories" / above):
-            if name.startswith("_"):
-                is_one = True
-            elif (v2 / "repositories" / above / name).is_dir():
-                waiting.append(f"{above}/{name}" if above else name)
+        try:
+            with os.scandir(v2 / "repositories" / above) as entries:
+                for entry in entries:
+                    if entry.name.startswith("_"):
+                        is_one = True
+                    elif entry.is_dir():
+                        waiting.append(f"{above}/{entry.name}" if above else entry.name)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
         if is_one:
             yield above
 

@@ -18,6 +18,7 @@ from moorage.deploy.store import Store, missing_images
 from moorage.desired import layout
 from moorage.desired.registry import read_s3_keys
 from moorage.errors import MoorageError, ServersFailed
+from moorage.escape import one_line
 from moorage.images.details import (
     ImageDetails,
     NoSuchImageError,
@@ -156,7 +157,7 @@ def no_such_image(message: str, stored: Stored, repository: str) -> MoorageError
         # The folders before the name are easily left out.
         near = [name for name in sorted(known) if name.endswith(f"/{repository}")]
         near = near or get_close_matches(repository, known, n=1)
-    advice = f"Did you mean {near[0]}?" if near else ""
+    advice = f"Did you mean {one_line(near[0])}?" if near else ""
     return MoorageError(message, advice=advice, code="no_such_image")
 
 

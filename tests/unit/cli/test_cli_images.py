@@ -300,6 +300,9 @@ def test_hostile_text_does_not_reach_the_terminal(
         f"odd{NASTY}", {"mediaType": f"{OCI}.index.v1+json", "manifests": []}, f"v{NASTY}"
     )
 
+    suggestion = moorage("images", "show", str(file), "odd[31mred]0;titlefake line").stderr
+    assert "Did you mean odd" in suggestion
+    assert not any(line.startswith("fake") for line in suggestion.splitlines()[1:])
     for words in (["list"], ["list", "*", "--tags"], ["show", "app:v1"], ["show", f"odd{NASTY}"]):
         command, *rest = words
         for more in ([], ["--json"]):

@@ -121,7 +121,7 @@ class ImageScreen(Screen[None]):
         if details is None:
             return
         self._selected = min(self._selected, max(0, len(details.images) - 1))
-        self.query_one("#head", Static).update(image_texts.head(details))
+        self.query_one("#head", Static).update(image_texts.head(details, self._tag))
         line = self.query_one("#platforms", Static)
         line.update(image_texts.platforms(details.images, self._selected))
         line.set_class(len(details.images) > 1, "-shown")

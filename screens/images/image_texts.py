@@ -10,8 +10,9 @@ from textual.content import Content
 
 from moorage.escape import one_line
 from moorage.images.details import Config, ImageDetails, Layer, PlatformImage
-from moorage.units import age_text, date_text, size_text
-from screens.images.texts import SHORT_DIGEST, count
+from moorage.images.usage import TagUsage
+from moorage.units import age_text, size_text
+from screens.images.texts import SHORT_DIGEST, count, uses
 
 _MOST_ROWS = 300
 """Rows of a section; ordinary images have far fewer."""
@@ -33,19 +34,18 @@ def name_of(image: PlatformImage) -> str:
     return one_line(image.platform or image.artifact_type) or "unknown platform"
 
 
-def head(details: ImageDetails) -> Content:
+def head(details: ImageDetails, tag: TagUsage) -> Content:
     """Return what an image is, in a few lines.
 
     Args:
         details: The image.
+        tag: The tag it was opened by.
     """
     name = f"{details.repository}:{details.tag}" if details.tag else details.repository
     sizes = size_text(details.size)
     if details.own_size is not None:
         sizes += f", {size_text(details.own_size)} own"
-    parts = [sizes]
-    if details.pushed is not None:
-        parts.append(f"pushed {age_text(details.pushed, time.time())}, {date_text(details.pushed)}")
+    parts = [sizes, *map(one_line, uses(tag))]
     others = [tag for tag in details.tags if tag != details.tag]
     if others:
         shown = ", ".join(others[:5])

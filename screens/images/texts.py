@@ -97,7 +97,7 @@ def repository_line(usage: RepositoryUsage) -> Content:
     ]
     if usage.untagged:
         parts.append(count(usage.untagged, "untagged manifest"))
-    return _line(usage.name, [*parts, *_uses(usage)])
+    return _line(usage.name, [*parts, *uses(usage)])
 
 
 def tag_line(tag: TagUsage) -> Content:
@@ -106,7 +106,7 @@ def tag_line(tag: TagUsage) -> Content:
     if not tag.problem:
         parts += [f"{size_text(tag.size)}, {size_text(tag.own_size)} own"]
     parts += [", ".join(tag.platforms)] if tag.platforms else []
-    line = _line(f"{tag.repository}:{tag.name}", [*parts, *_uses(tag)])
+    line = _line(f"{tag.repository}:{tag.name}", [*parts, *uses(tag)])
     if not (said := list(notes(tag))):
         return line
     text = "; ".join(said)
@@ -118,7 +118,8 @@ def tag_line(tag: TagUsage) -> Content:
     return line + Content.styled(f"\n{'! ' if tag.problem else ''}{one_line(text)}", colour)
 
 
-def _uses(usage: RepositoryUsage | TagUsage) -> list[str]:
+def uses(usage: RepositoryUsage | TagUsage) -> list[str]:
+    """Return the last push and pull, with their users."""
     parts = []
     if usage.pushed is not None:
         parts.append(f"pushed {_when(usage.pushed)}{_by(usage.pushed_by)}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +15,11 @@ import pytest
 from collector_process import CollectorAtWork, nginx_that_holds
 from stored_registry import OCI, StoredRegistry
 
+from moorage.deploy.images_run import program
 from moorage.images.alive import Limits
 from moorage.images.collection import plan_collection
 from moorage.images.sweep import TRASH, State, sweeps
+from moorage.images.task import Task, read_task
 
 
 @pytest.fixture
@@ -203,3 +207,19 @@ def test_it_refuses(
     assert result[1] == code, log
     if change != "no space":
         assert contents(registry.root) == before
+
+
+def test_the_program_that_is_sent_along_is_complete(tmp_path: Path) -> None:
+    for name, content in program(Task("collect", "/x")).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    check = "import sys; sys.path[:] = [p for p in sys.path if 'site-packages' not in p]; "
+    check += (
+        f"sys.path.insert(0, {str(tmp_path / 'code')!r}); import moorage.images.collector as c; "
+    )
+    check += "print(c.__file__)"
+    ran = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", check], capture_output=True, text=True, check=False
+    )
+    assert ran.stdout.startswith(str(tmp_path)), ran.stderr
+    assert read_task(tmp_path / "task.json") == Task("collect", "/x")

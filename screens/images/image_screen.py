@@ -95,7 +95,8 @@ class ImageScreen(Screen[None]):
     @work(exclusive=True, group="read")
     async def _read(self) -> None:
         if not self._tag.digest:
-            self._say(Content.styled(f"! {one_line(self._tag.problem)}.", "$text-warning"))
+            why = one_line(self._tag.problem)
+            self._say(Content.styled(f"! {why[:1].upper()}{why[1:]}.", "$text-warning"))
             return
         self._details = await in_thread(lambda: known_details(self._images, self._tag))
         self._show()

@@ -97,13 +97,13 @@ def body(details: ImageDetails, image: PlatformImage | None, width: int) -> Cont
 def _sections(details: ImageDetails, image: PlatformImage | None, width: int) -> Iterator[Content]:
     if image is not None:
         if image.digest != details.digest:
-            yield Content.styled(f"{image.digest}  {size_text(image.size)}", "$text-muted")
+            yield Content.styled(image.digest, "$text-muted")
         if image.problem:
             yield Content.styled(
                 f"! Not everything is known: {one_line(image.problem)}.", "$text-warning"
             )
         if image.layers:
-            yield _section("Layers", _layers(image.layers, width))
+            yield _section(f"Layers, {size_text(image.size)}", _layers(image.layers, width))
         config = image.config or Config()
         if config.history:
             yield _section("History", _history(config))

@@ -44,6 +44,10 @@ class Images:
     search: Search
 
 
+# Several threads can be at work at the same time.
+_USUAL_INTERVAL = sys.getswitchinterval()
+
+
 @contextmanager
 def _beside_keys() -> Iterator[None]:
     """Let the interface answer keys at once while a thread of this process works hard.
@@ -51,7 +55,6 @@ def _beside_keys() -> Iterator[None]:
     Threads take turns often; and nothing here is cyclic, so looking through a million objects for
     garbage would only hold up everything.
     """
-    interval = sys.getswitchinterval()
     sys.setswitchinterval(0.0005)
     gc.disable()
     try:
@@ -59,7 +62,7 @@ def _beside_keys() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
-        sys.setswitchinterval(interval)
+        sys.setswitchinterval(_USUAL_INTERVAL)
 
 
 def prepare(read: ImagesRead, activity: Activity) -> Images:

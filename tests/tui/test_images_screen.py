@@ -201,7 +201,7 @@ async def test_a_broken_image_says_so(alpha: FakeServer) -> None:
         await wizard.see("✗ 1 blob is missing. Pulls fail; push the tag again.", "✗ missing")
         await wizard.press("escape", "escape")
         await _open(wizard, "two")
-        await wizard.see(r"odd/names:two\nlines", "! its link cannot be read.")
+        await wizard.see(r"odd/names:two\nlines", "! Its link cannot be read.")
 
 
 async def test_a_new_registry_says_how_to_push() -> None:

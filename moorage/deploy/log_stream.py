@@ -75,12 +75,13 @@ class LogStream(LineReader):
     """The logs of a server over several connections: each line once.
 
     Attributes:
+        has_begun: Whether the script has begun to follow the logs over this connection.
         has_gap: Whether lines are missing, because a log was rotated and removed meanwhile.
     """
 
     def __init__(self, server: str) -> None:
         super().__init__(server)
-        self.has_gap = False
+        self.has_begun = self.has_gap = False
         self._since = ""
         self._lines_since = 0
         self._to_skip = 0
@@ -89,7 +90,7 @@ class LogStream(LineReader):
     def begin(self) -> str:
         """Begin to read over a new connection; returns the lines for ``logs.sh`` to continue."""
         self._rest, self._length = b"", 0
-        self.has_gap = False
+        self.has_begun = self.has_gap = False
         # journalctl prints the lines of this very moment again.
         self._to_skip, self._lines_since = self._lines_since, 0
         places = (self._positions.get(log, ("-", "-")) for log in _FILES)
@@ -98,6 +99,9 @@ class LogStream(LineReader):
         )
 
     def _take(self, line: bytes, length: int) -> LogRow | None:
+        if line == b"@":
+            self.has_begun = True
+            return None
         log, line = line[:1], line[1:]
         if log == _JOURNAL:
             return self._row(line) if self._is_new(line) else None

@@ -137,7 +137,7 @@ class LogTail:
             if self._follows:
                 self._follow(server)
             else:
-                self._read(server, LogStream(server.host), lambda: None)
+                self._read(server, LogStream(server.host))
         except MoorageError as error:
             self._asker.forget_refused(error)
             if not cancel.is_set:
@@ -180,9 +180,15 @@ class LogTail:
             if cancel.event.wait(next(pauses, _LONGEST_PAUSE)):
                 return
 
-    def _read(self, server: Server, stream: LogStream, on_begin: Callable[[], None]) -> None:
+    def _read(
+        self, server: Server, stream: LogStream, on_begin: Callable[[], object] = lambda: None
+    ) -> None:
         def take(data: bytes) -> None:
-            self._backlog.add(stream.read(data))
+            had_begun = stream.has_begun
+            rows = stream.read(data)
+            if stream.has_begun and not had_begun:
+                on_begin()
+            self._backlog.add(rows)
             if stream.has_gap:
                 stream.has_gap = False
                 self._on_notice(server.host, "Some lines are missing: a log was rotated twice.")
@@ -198,11 +204,12 @@ class LogTail:
                 ).encode(),
                 on_stdout=take,
                 # Standard input stays open while following, and ends with the connection.
-                on_start=(lambda exchange: on_begin()) if self._follows else None,
+                on_start=(lambda exchange: None) if self._follows else None,
                 timeout=None if self._follows else _TIMEOUT,
                 cancel=self._deployment.cancel,
             )
-            self._backlog.add(stream.end())
+            if not self._follows:
+                self._backlog.add(stream.end())
         finally:
             self._deployment.release(transport)
         if ended.exit_status:

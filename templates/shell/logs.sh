@@ -6,7 +6,8 @@
 # the journal, nginx's errors and the requests have been read before, to continue there: a time in seconds
 # since 1970, and "INODE OFFSET" of each file; or "-".
 # Standard output: lines that begin with "j", "e" or "r" for their log. "e@ INODE OFFSET" is where the next
-# line of the errors is in a file, and "e@ gap" that some before it were not found.
+# line of the errors is in a file, and "e@ gap" that some before it were not found. "@" is the first line of
+# all when following.
 # shellcheck shell=sh
 export LC_ALL=C
 exec 3<&0
@@ -73,7 +74,10 @@ follow_file() {
 }
 
 # Lines of the three are written one at a time, whole.
-pipes=$(mktemp -d) && mkfifo "$pipes/j" "$pipes/e" "$pipes/r" || exit 1
+# In memory: the logs are needed most when a disk is full.
+pipes=$(mktemp -d /run/moorage-logs.XXXXXX) && mkfifo "$pipes/j" "$pipes/e" "$pipes/r" || exit 1
+trap 'exit 0' HUP INT TERM
+echo @
 for name in j e r; do (tag "$name") <"$pipes/$name" & done
 if [ "$since" = - ]; then set -- -n "$lines"; else set -- --no-tail --since "@$since"; fi
 registry -f "$@" >"$pipes/j" &

@@ -15,6 +15,9 @@ def _read(stream: LogStream, *lines: str) -> list[str]:
 def test_positions_of_files_count_whole_lines() -> None:
     stream = LogStream("web1")
     assert stream.begin() == "-\n- -\n- -\n"
+    assert not stream.has_begun
+    assert _read(stream, "@") == []
+    assert stream.has_begun
     line = REQUEST.format(second=10)
     assert len(_read(stream, "e@ 7 100", "r@ 8 1000", f"r{line}")) == 1
     stream.read(f"r{line[:20]}".encode())  # the connection is lost here

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -171,12 +172,24 @@ def test_following_survives_lost_connections_and_rotated_logs(
     request("last")
     shown += shown_up_to("last")
 
+    # The same under traffic.
+    numbers = [str(number) for number in range(1000, 1401)]
+    traffic = threading.Thread(target=lambda: [request(f"n{number}") for number in numbers])
+    traffic.start()
+    shown += shown_up_to("n1050")
+    server.run("pkill -KILL -f '^sshd: root' || pkill -KILL sshd-session")
+    server.run(ROTATE)
+    shown += shown_up_to("n1400")
+    traffic.join()
+
     found = [json.loads(line) for line in shown.splitlines()]
     requests = [row["path"].rpartition("/")[2] for row in found if row.get("program") == "requests"]
-    assert requests == ["first", "rotated", "away", "away-rotated", "last"]
+    assert requests == [
+        "first", "rotated", "away", "away-rotated", "last", *(f"n{number}" for number in numbers)
+    ]  # fmt: skip
     notices = [row["notice"] for row in found if "notice" in row]
-    assert len(notices) == 2, notices
-    assert notices[1].startswith("Reconnected after ")
+    assert len(notices) == 4, notices
+    assert all(each.startswith("Reconnected after ") for each in notices[1::2])
     journal = [row["message"] for row in found if row.get("program") == "docker-registry"]
     assert len(journal) == len(set(journal)), journal
     process.send_signal(signal.SIGINT)

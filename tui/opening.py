@@ -369,10 +369,10 @@ class Opening:
         if path is None:
             self._saving.keep_draft()
         elif was_saved:
-            session.saved = session.base = session.draft.without_secrets()
+            session.saved = session.draft.without_secrets()
         synced = await in_thread(lambda: sync_answers(domain, path, change))
         if path is not None:
-            session.text = store.text_of(path)
+            session.note_file(store.text_of(path))
         if synced.failure is not None:
             self._app.show_note("Answers", describe_error(synced.failure))
         elif synced.notices:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from moorage.answers.load import loads_draft
 from moorage.answers.model import Answers
 from moorage.answers.recorded import Path as RecordedPath
 from moorage.deploy.operations import Operations
@@ -81,14 +82,23 @@ class WizardSession:
             data: Its content, without secrets.
             text: Its text.
         """
-        self.saved = self.base = data
+        self.saved = data
+        self.note_file(text)
+
+    def note_file(self, text: str) -> None:
+        """Note that the draft has all that the answers file has now.
+
+        Args:
+            text: The file's text.
+        """
         self.text = text
+        # As the file is read again: it leaves out what is the default.
+        self.base = Draft(loads_draft(text).data).without_secrets()
 
     def discard_changes(self) -> None:
         """Go back to the answers file; a draft that was never saved stays."""
         if self.saved is not None:
             self.draft = type(self.draft)(self.saved)
-            self.base = self.saved
             self.is_applied = False
 
     @property

@@ -23,7 +23,7 @@ def size_text(size: float) -> str:
 
 
 def age_text(moment: float | None, now: float) -> str:
-    """Return how long ago a time was, such as 3 h ago; its date after 100 days.
+    """Return how long ago a time was, such as 3 h ago or just now; its date after 100 days.
 
     Args:
         moment: Seconds since 1970; None if unknown, which is shown as a dash.
@@ -32,6 +32,8 @@ def age_text(moment: float | None, now: float) -> str:
     if moment is None:
         return "-"
     seconds = max(0, int(now - moment))
+    if seconds < 60:
+        return "just now"
     if seconds < 3600:
         return f"{seconds // 60} min ago"
     if seconds < _DAY:

@@ -23,8 +23,9 @@ def requests_per_second(
     # The fragment is not sent; it only makes curl repeat the request.
     url = f"https://{domain}:{port}/v2/#[1-10000000]"
     output = client.run(
-        f"timeout {seconds} stdbuf -oL curl -s -k --no-progress-meter --http1.1 --config {LOGIN} "
-        f"--parallel --parallel-max {CONNECTIONS} --resolve {domain}:{port}:{server.address} "
+        f"timeout -s KILL {seconds} stdbuf -oL curl -s -k --no-progress-meter --http1.1 "
+        f"--config {LOGIN} --parallel --parallel-max {CONNECTIONS} "
+        f"--resolve {domain}:{port}:{server.address} "
         f"-o /dev/null -w '%{{http_code}}\\n' '{url}'",
         check=False,
     ).stdout

@@ -58,7 +58,7 @@ def prepare(server: LabServer) -> None:
             login = f'auth_basic "Registry"; auth_basic_user_file {file};'
         sites += SITE.format(port=port, login=login)
     server.write_file("/etc/nginx/conf.d/bench.conf", sites)
-    server.run("nginx -t -q && systemctl reload nginx")
+    server.run("nginx -t -q && systemctl reload nginx && sleep 1")
 
 
 def main() -> None:
@@ -73,7 +73,7 @@ def main() -> None:
         write_login(client, USER, PASSWORD)
         rates = {}
         for way, (port, _kind) in WAYS.items():
-            requests_per_second(client, server, DOMAIN, port, 1)
+            requests_per_second(client, server, DOMAIN, port, 5)
             rates[way] = requests_per_second(client, server, DOMAIN, port, seconds)
     none = rates["no password"]
     print(f"{'GET /v2/ over TLS, 16 connections':<36}{'requests/s':>12}{'ratio':>8}")

@@ -126,6 +126,7 @@ async def test_unsaved_changes_of_a_file_are_offered(servers: FakeServers, home:
         await wizard.press("enter")
         await wizard.see("has changes that you made in the wizard")
         await wizard.press("enter")
+        await wizard.until(lambda: wizard.app.session is not None, "the draft is open")
         assert wizard.app.session is not None
         assert wizard.app.session.draft.get("servers[0].user") == "deploy"
         assert not wizard.app.session.is_saved

@@ -75,7 +75,7 @@ follow_file() {
 
 # Lines of the three are written one at a time, whole.
 # In memory: the logs are needed most when a disk is full.
-pipes=$(mktemp -d /run/moorage-logs.XXXXXX) && mkfifo "$pipes/j" "$pipes/e" "$pipes/r" || exit 1
+pipes=$(mktemp -d "${TMPDIR:-/run}/moorage-logs.XXXXXX") && mkfifo "$pipes/j" "$pipes/e" "$pipes/r" || exit 1
 trap 'exit 0' HUP INT TERM
 echo @
 for name in j e r; do (tag "$name") <"$pipes/$name" & done

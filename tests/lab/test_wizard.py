@@ -189,7 +189,7 @@ def test_a_run_outlives_its_terminal_and_is_found_again(
     terminal.press("Enter")
     terminal.see("On " + server.address)
     terminal.press("Enter")
-    terminal.see("Installing packages", seconds=60)
+    terminal.see("● Installing packages", seconds=60)
     terminal.close()
 
     again = workstation.wizard("moorage.yml")
@@ -222,7 +222,7 @@ def test_the_wizard_responds_when_a_server_stops_answering(
     terminal.press("Enter")
     terminal.see("On " + server.address)
     terminal.press("Enter")
-    terminal.see("Installing packages", seconds=60)
+    terminal.see("● Installing packages", seconds=60)
     server.cut()
     terminal.see("silent for", seconds=60)
     terminal.press("Escape")

@@ -333,7 +333,9 @@ class SslPane(StepPane):
             return
         text = (
             f"{self.draft.text('ssl.files.certificate')} replaces the certificate on "
-            f"{', '.join(servers)}. Nothing else changes, and no request fails."
+            f"{', '.join(servers)}. Nothing else changes, and no request fails "
+            "meanwhile. If another authority issued it, clients that do not trust that one fail "
+            "from then on."
         )
         if not await self.app.push_screen_wait(
             ConfirmDialog("Replace the certificate", text, "Replace")

@@ -10,6 +10,7 @@ import hashlib
 import ipaddress
 import json
 import re
+import secrets
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -116,7 +117,11 @@ def ensure_network(folder: LabFolder) -> Network:
     )
     write_json(folder.network, asdict(network))
     _remove_rules(network)
-    run_program(["ip", "link", "add", network.bridge, "type", "bridge"])
+    # Otherwise the bridge takes another MAC address whenever servers come and go, and open IPv6
+    # connections to this machine hang until their servers look for it again.
+    mac = ":".join(["02", *(f"{byte:02x}" for byte in secrets.token_bytes(5))])
+    run_program(["ip", "link", "add", network.bridge, "address", mac,
+                 "type", "bridge", "mcast_snooping", "0"])  # fmt: skip
     address = f"{network.gateway}/{network.prefix_length}"
     run_program(["ip", "address", "add", address, "dev", network.bridge])
     run_program(["ip", "link", "set", network.bridge, "mtu", str(network.mtu), "up"])

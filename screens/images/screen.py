@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import time
 from collections.abc import Sequence
 from typing import ClassVar
@@ -35,6 +33,7 @@ from tui.actions import bindings
 from tui.labels import describe_error
 from tui.tasks import in_thread
 from tui.widgets.field import Field
+from tui.widgets.find_field import FindField
 from tui.widgets.header import HeaderBar
 from tui.widgets.key_footer import KeyFooter
 from tui.widgets.storage_bar import StorageBar
@@ -68,8 +67,6 @@ class ImagesScreen(Screen[None]):
     ImagesScreen.-high #top { margin: 1 0; }
     ImagesScreen #message { height: auto; max-height: 6; padding: 0 2; display: none; }
     ImagesScreen #message.-shown { display: block; }
-    ImagesScreen #find { display: none; margin: 0 2; }
-    ImagesScreen #find.-shown { display: block; }
     ImagesScreen #panes { height: 1fr; }
     ImagesScreen #empty { display: none; height: 1fr; padding: 1 2; }
     ImagesScreen #empty-text { height: auto; }
@@ -104,7 +101,7 @@ class ImagesScreen(Screen[None]):
         with Vertical(id="top"):
             yield StorageBar()
             yield Static("", id="message", markup=False)
-        yield Field("Find", id="find", placeholder="e.g. team-a, v1.2, team-a/*, v1.*")
+        yield FindField("e.g. team-a, v1.2, team-a/*, v1.*")
         with Horizontal(id="panes"):
             with Vertical(id="left", classes="pane"):
                 yield Static("", id="repositories-title", classes="title", markup=False)
@@ -279,14 +276,11 @@ class ImagesScreen(Screen[None]):
     @property
     def is_finding(self) -> bool:
         """Whether the text to find is being typed."""
-        # Not has_focus, which changes only after the widget has handled its event.
-        return self.is_mounted and self.focused is self.query_one("#find", Field).input
+        return self.is_mounted and self.query_one(FindField).is_typed_in
 
     def action_find(self) -> None:
         """Show only the repositories and tags that match a text."""
-        find = self.query_one("#find", Field)
-        find.add_class("-shown")
-        find.focus()
+        self.query_one(FindField).open()
 
     @on(Field.Changed, "#find")
     def _finding(self, event: Field.Changed) -> None:
@@ -298,12 +292,7 @@ class ImagesScreen(Screen[None]):
 
     async def action_found(self) -> None:
         """Move to the repositories, once everything that was typed is in the field."""
-        field = self.query_one("#find", Field)
-        is_typed = asyncio.Event()
-        field.input.call_later(is_typed.set)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(is_typed.wait(), 1)
-        self._find(field.value)
+        self._find(await self.query_one(FindField).text())
         self.set_focus(self._repositories)
 
     def action_sort(self) -> None:
@@ -339,10 +328,9 @@ class ImagesScreen(Screen[None]):
 
     def action_back(self) -> None:
         """End finding, or go from the tags to the repositories, or leave."""
-        find = self.query_one("#find", Field)
-        if find.has_class("-shown"):
-            find.remove_class("-shown")
-            find.value = ""
+        find = self.query_one(FindField)
+        if find.is_open:
+            find.close()
             self._find("")
             self.set_focus(self._repositories)
         elif self.focused is self._tags:

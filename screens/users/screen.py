@@ -30,6 +30,7 @@ from tui.labels import describe_error
 from tui.messages import BackRequested, UsersChanged
 from tui.tasks import in_thread
 from tui.widgets.dialog import ConfirmDialog, LeaveQuestion, NoteDialog
+from tui.widgets.find_field import FindField
 
 _OF_THE_TABLE = {"apply", "undo", "add", "password", "access", "disable", "enable", "remove",
                  "import_users", "find", "sort"}  # fmt: skip
@@ -286,7 +287,7 @@ class UsersScreen(UsersView):
 
     def action_back(self) -> None:
         """Show all users again, or leave; asks if changes are staged."""
-        if self.query_one("#find").has_class("-shown"):
+        if self.query_one(FindField).is_open:
             self.show_all()
             return
         self.ask_to_leave(lambda: self.post_message(BackRequested()))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Mapping
 
 from textual import on, work
@@ -26,6 +24,7 @@ from screens.users.staging import Staging
 from screens.users.table import UserTable
 from tui.tasks import in_thread
 from tui.widgets.field import Field
+from tui.widgets.find_field import FindField
 from tui.widgets.header import HeaderBar
 from tui.widgets.key_footer import KeyFooter
 
@@ -50,8 +49,6 @@ class UsersView(Screen[None]):
     UsersView #title { height: 1; padding: 0 2; color: $text-muted; }
     UsersView.-high #servers { margin-top: 1; background: $background; }
     UsersView.-high #title { margin-bottom: 1; }
-    UsersView #find { display: none; margin: 0 2; }
-    UsersView #find.-shown { display: block; }
     UsersView #message { height: auto; max-height: 4; padding: 0 2; display: none; }
     UsersView #message.-shown { display: block; }
     UsersView #detail { height: auto; max-height: 3; padding: 0 2; background: $surface; }
@@ -82,7 +79,7 @@ class UsersView(Screen[None]):
         with VerticalScroll(id="servers", can_focus=False):
             yield Static("", id="server-lines")
         yield Static("", id="title")
-        yield Field("Find", id="find", placeholder="e.g. ana, team-a, disabled, changed")
+        yield FindField("e.g. ana, team-a, disabled, changed")
         yield UserTable()
         yield Static("", id="message")
         yield Static("", id="detail")
@@ -211,9 +208,8 @@ class UsersView(Screen[None]):
 
     def show_all(self, name: str = "") -> None:
         """Show all users again, with the cursor on one of them."""
-        find = self.query_one("#find", Field)
-        find.remove_class("-shown")
-        find.value = self._filter = ""
+        self.query_one(FindField).close()
+        self._filter = ""
         self.set_focus(self.table)
         self.show_users(name)
 
@@ -243,9 +239,7 @@ class UsersView(Screen[None]):
 
     def action_find(self) -> None:
         """Show only the users that match a text."""
-        find = self.query_one("#find", Field)
-        find.add_class("-shown")
-        find.focus()
+        self.query_one(FindField).open()
 
     @on(Field.Changed, "#find")
     def _finding(self, event: Field.Changed) -> None:
@@ -255,19 +249,10 @@ class UsersView(Screen[None]):
     @property
     def is_finding(self) -> bool:
         """Whether the text to find is being typed."""
-        # Not has_focus, which changes only after the widget has handled its event.
-        return self.is_mounted and self.focused is self.query_one("#find", Field).input
+        return self.is_mounted and self.query_one(FindField).is_typed_in
 
     async def action_found(self) -> None:
-        """Move to the table, once everything that was typed is in the field.
-
-        Otherwise, a key typed ahead would act on the user who was selected before.
-        """
-        field = self.query_one("#find", Field)
-        is_typed = asyncio.Event()
-        field.input.call_later(is_typed.set)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(is_typed.wait(), 1)
-        self._filter = field.value.strip().lower()
+        """Move to the table, once everything that was typed is in the field."""
+        self._filter = (await self.query_one(FindField).text()).strip().lower()
         self.show_users()
         self.set_focus(self.table)

@@ -70,6 +70,11 @@ class ImagesRead:
         return self.facts.server
 
     @property
+    def server_time(self) -> float:
+        """When reading began, by the server's clock."""
+        return self.at + self.facts.clock_skew
+
+    @property
     def free(self) -> int | None:
         """Bytes that are free on the disk; None for a bucket, or if not known."""
         disks = self.facts.disks if self.bucket is None else ()

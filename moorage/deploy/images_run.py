@@ -130,7 +130,7 @@ def plan_collect(
     check_can_move(read.facts)
     pulls = read_activity(deployment).pulls
     limits = Limits(
-        read.at + read.facts.clock_skew, young,
+        read.server_time, young,
         known_since=pulls.known_since, takes_untagged=takes_untagged,
     )  # fmt: skip
     try:
@@ -174,10 +174,9 @@ def plan_delete(deployment: Deployment, names: Sequence[str]) -> DeletePlan:
             tags.append((repository, tag, there.tags[tag].digest))
         else:
             repositories.append(repository)
-    now = read.at + read.facts.clock_skew
     pairs = [(repository, tag) for repository, tag, _ in tags]
-    entries = plan_deletion(stored, now, pairs, repositories)
-    manifests = sum("/_manifests/revisions/" in entry.path for entry in entries)
+    entries = plan_deletion(stored, read.server_time, pairs, repositories)
+    manifests = sum(entry.is_manifest for entry in entries)
     manifests += sum(len(stored.tree.repositories[each].manifests) for each in repositories)
     size = tagged_size(stored) - tagged_size(stored, pairs, repositories)
     task = _task(
@@ -227,14 +226,13 @@ def read_trash_of(deployment: Deployment, read: ImagesRead) -> tuple[TrashedRun,
     Raises:
         MoorageError: The trash cannot be read.
     """
-    answer = deployment.on_each(
+    answer = deployment.on_server(
+        read.server,
         lambda transport: transport.run(
-            shell_script("trash.sh"), payload=f"{_root(read.facts)}\n".encode(),
+            shell_script("trash.sh"), payload=f"{read.store.folder}\n".encode(),
             timeout=_TIMEOUT, deadline=10 * _TIMEOUT, cancel=deployment.cancel,
-        )
-    )[read.facts.server]  # fmt: skip
-    if isinstance(answer, MoorageError):
-        raise answer
+        ),
+    )  # fmt: skip
     try:
         return read_trash(answer.stdout)
     except (ValueError, IndexError, TypeError, RecursionError) as error:
@@ -330,12 +328,6 @@ def check_can_move(facts: Facts) -> None:
         )
 
 
-def _root(facts: Facts) -> str:
-    applied = as_applied(facts)
-    assert applied is not None
-    return str(applied.answers_here.storage.filesystem.path)
-
-
 def _task(read: ImagesRead, action: str, **more: object) -> Task:
     store = read.facts.store.marker if read.facts.store is not None else None
-    return Task(action, _root(read.facts), store or "", **more)  # type: ignore[arg-type]
+    return Task(action, str(read.store.folder), store or "", **more)  # type: ignore[arg-type]

@@ -78,8 +78,8 @@ def plan_collection(
     return Collection(
         entries=(*folders, *links, *blobs),
         tags=tags,
-        manifests=sum("/_manifests/revisions/" in entry.path for entry in links),
-        blobs=sum(entry.path.startswith("blobs/") for entry in blobs),
+        manifests=sum(entry.is_manifest for entry in links),
+        blobs=sum(entry.is_content for entry in blobs),
         freed=sum(entry.size for entry in blobs),
         kept_untagged=sum(len(each.untagged) for each in alive.repositories.values()),
         unreadable={

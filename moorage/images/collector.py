@@ -285,7 +285,7 @@ class Collector:
         plan = self._plan(stored, now, first)
         entries = [entry for entry in plan.entries if entry.path in condemned]
         # A link that is not condemned needs its content.
-        kept = {e.digest for e in plan.entries if e.path not in condemned and _is_link(e)}
+        kept = {e.digest for e in plan.entries if e.path not in condemned and e.is_link}
         kept |= self._needed_by(kept, stored)
         entries = [entry for entry in entries if entry.digest not in kept]
         self._check_cancelled()
@@ -380,9 +380,7 @@ class Collector:
                     say(f"put back {count} files that were pushed meanwhile")
 
     def _count(self, entry: Entry) -> None:
-        kind = "blobs" if entry.path.startswith("blobs/") else "links"
-        if "/_manifests/tags/" in entry.path:
-            kind = "tags"
+        kind = "blobs" if entry.is_content else "tags" if entry.tag else "links"
         self._numbers[kind] = self._numbers.get(kind, 0) + 1
         self._numbers["bytes"] = self._numbers.get("bytes", 0) + entry.size
 
@@ -526,15 +524,10 @@ def _listens(path: Path) -> bool:
 def _references(entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
     """Yield the repository and digest of each link, and the repository and name of each tag."""
     for entry in entries:
-        name, _, rest = entry.path.removeprefix("repositories/").partition("/_")
-        if entry.path.endswith("/link"):
-            yield name, entry.digest
-        elif rest.startswith("manifests/tags/"):
-            yield name, rest.rpartition("/")[2]
-
-
-def _is_link(entry: Entry) -> bool:
-    return entry.path.endswith("/link")
+        if entry.is_link:
+            yield entry.repository, entry.digest
+        elif entry.tag:
+            yield entry.repository, entry.tag
 
 
 def _missing(alive: Alive, stored: Stored) -> set[str]:

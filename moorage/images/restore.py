@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from moorage.images.manifests import Manifest, UnreadableManifestError, parse_manifest
-from moorage.images.sweep import V2, Entry, State, Sweep, sweeps
+from moorage.images.contents import Contents
+from moorage.images.sweep import Entry, State, Sweep, sweeps
 
 
 def restore(root: Path, chosen: Sequence[tuple[str, str]]) -> int:
@@ -27,12 +27,12 @@ def restore(root: Path, chosen: Sequence[tuple[str, str]]) -> int:
             back += sweep.put_back()
             _tidy(sweep)
         return back
-    search = _Search(root, trash)
-    needed, found = search.needed(chosen)
+    needed = _needed(Contents(root, trash), trash, chosen)
+    found = {repository for repository, _ in chosen}
     # Content first, so that nothing refers to what is not there yet.
     for is_wanted in (
-        lambda entry: entry.path.startswith("blobs/") and entry.digest in needed,
-        lambda entry: entry.digest in needed and _repository(entry.path) in found,
+        lambda entry: entry.is_content and entry.digest in needed,
+        lambda entry: entry.digest in needed and entry.repository in found,
         lambda entry: any(_is_of(entry, *each) for each in chosen),
     ):
         for sweep in trash:
@@ -47,50 +47,25 @@ def _tidy(sweep: Sweep) -> None:
         sweep.discard()
 
 
-class _Search:
-    def __init__(self, root: Path, trash: Sequence[Sweep]) -> None:
-        self._v2 = root / V2
-        self._trash = trash
-        self._content: dict[str, Path] = {}
-        for sweep in trash:
-            for entry, place in sweep.places():
-                if entry.path.startswith("blobs/"):
-                    self._content.setdefault(entry.digest, place)
-
-    def needed(self, chosen: Sequence[tuple[str, str]]) -> tuple[set[str], set[str]]:
-        """Return the digests that the chosen need, and their repositories."""
-        repositories = {repository for repository, _ in chosen}
-        waiting: list[str] = []
-        for sweep in self._trash:
-            for entry, place in sweep.places():
-                if any(_is_of(entry, *each) for each in chosen):
-                    waiting += _digests_below(entry, place)
-        needed: set[str] = set()
-        while waiting:
-            digest = waiting.pop()
-            if digest in needed:
-                continue
-            needed.add(digest)
-            manifest = self._manifest(digest)
-            if manifest is not None:
-                waiting += [part.digest for part in (*manifest.blobs, *manifest.children)]
-        return needed, repositories
-
-    def _manifest(self, digest: str) -> Manifest | None:
-        value = digest.partition(":")[2]
-        places = [self._v2 / f"blobs/sha256/{value[:2]}/{value}/data"]
-        if digest in self._content:
-            places.append(self._content[digest])
-        for place in places:
-            try:
-                if place.stat().st_size <= _LARGEST:
-                    return parse_manifest(digest, place.read_bytes())
-            except (OSError, UnreadableManifestError):
-                continue
-        return None
-
-
-_LARGEST = 4 * 1024 * 1024
+def _needed(
+    contents: Contents, trash: Sequence[Sweep], chosen: Sequence[tuple[str, str]]
+) -> set[str]:
+    """Return the digests that the chosen need."""
+    waiting: list[str] = []
+    for sweep in trash:
+        for entry, place in sweep.places():
+            if any(_is_of(entry, *each) for each in chosen):
+                waiting += _digests_below(entry, place)
+    needed: set[str] = set()
+    while waiting:
+        digest = waiting.pop()
+        if digest in needed:
+            continue
+        needed.add(digest)
+        manifest = contents.manifest(digest)
+        if manifest is not None:
+            waiting += [part.digest for part in (*manifest.blobs, *manifest.children)]
+    return needed
 
 
 def _digests_below(entry: Entry, place: Path) -> Iterator[str]:
@@ -107,11 +82,5 @@ def _digests_below(entry: Entry, place: Path) -> Iterator[str]:
 def _is_of(entry: Entry, repository: str, tag: str) -> bool:
     """Return whether an entry is a tag, or part of a repository."""
     if tag:
-        return entry.path == f"repositories/{repository}/_manifests/tags/{tag}"
-    return _repository(entry.path) == repository
-
-
-def _repository(path: str) -> str:
-    if not path.startswith("repositories/"):
-        return ""
-    return path.partition("/")[2].partition("/_")[0]
+        return (entry.repository, entry.tag) == (repository, tag)
+    return entry.repository == repository

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from moorage.images.alive import CLOCK_STEP, digest_it_is_about
-from moorage.images.manifests import Manifest, UnreadableManifestError, parse_manifest
+from moorage.images.contents import Contents
 from moorage.images.read import Stored
-from moorage.images.sweep import V2, Entry, Sweep
+from moorage.images.sweep import V2, Entry, Sweep, is_link, is_manifest, repository_of
 
 _LAYERS = "_layers/sha256"
 _MANIFESTS = "_manifests/revisions/sha256"
@@ -47,7 +47,7 @@ class Spared:
             self.everything
             or entry.path in self.paths
             or (bool(entry.digest) and entry.digest in self.digests)
-            or (entry.path.endswith(_REPOSITORY) and _name(entry.path) in self.repositories)
+            or (entry.path.endswith(_REPOSITORY) and entry.repository in self.repositories)
         )
 
 
@@ -119,12 +119,7 @@ class _Search:
         self._found = Spared()
         self._manifests: list[str] = []
         """Manifests of which it is still to be found out what they need."""
-        self._trashed = {
-            entry.digest: place
-            for sweep in done
-            for entry, place in sweep.places()
-            if entry.path.startswith("blobs/")
-        }
+        self._contents = Contents(watch.root, done)
 
     def spared(self, asked: Iterable[tuple[str, str]]) -> Spared:
         for repository, reference in asked:
@@ -137,7 +132,7 @@ class _Search:
                 self._look_at(f"{folder}/link")
         for sweep in self._done:
             for entry, place in sweep.places():
-                if _is_link(entry.path) and place.stat().st_mtime >= self._since:
+                if entry.is_link and place.stat().st_mtime >= self._since:
                     # A registry that had opened it before has written to it.
                     self._add(entry.path)
         self._follow()
@@ -156,9 +151,9 @@ class _Search:
 
     def _look_at_entries(self) -> None:
         for entry in self._watch.entries:
-            if _is_manifest(entry.path):
+            if is_manifest(entry.path):
                 self._look_at(entry.path)
-            elif _is_link(entry.path):
+            elif is_link(entry.path):
                 if self._digests is None or entry.digest in self._digests:
                     self._look_at(entry.path)
             elif self._is_new(f"{entry.path}/current/link"):
@@ -191,10 +186,9 @@ class _Search:
         """Spare what a written link leads to."""
         digest = f"sha256:{path.split('/')[-2]}"
         self._found.paths.add(path)
-        self._found.repositories.add(_name(path))
-        if digest not in self._found.digests:
-            self._found.digests.add(digest)
-        if _is_manifest(path):
+        self._found.repositories.add(repository_of(path))
+        self._found.digests.add(digest)
+        if is_manifest(path):
             self._manifests.append(digest)
 
     def _follow(self) -> None:
@@ -208,7 +202,9 @@ class _Search:
                 continue
             seen.add(digest)
             self._found.digests.add(digest)
-            manifest = self._manifest(digest)
+            manifest = self._watch.stored.manifests.get(digest)
+            if manifest is None:
+                manifest = self._contents.manifest(digest)
             if manifest is None:
                 self._found.everything = True
                 return
@@ -226,34 +222,18 @@ class _Search:
         found = defaultdict(list)
         for entry in self._watch.entries:
             manifest = self._watch.stored.manifests.get(entry.digest)
-            if _is_manifest(entry.path) and manifest is not None and manifest.subject:
+            if entry.is_manifest and manifest is not None and manifest.subject:
                 found[manifest.subject].append(entry.digest)
         return found
 
     def _tags_about(self) -> dict[str, list[tuple[str, str]]]:
         found = defaultdict(list)
         for entry in self._watch.entries:
-            name, separator, tag = entry.path.partition("/_manifests/tags/")
-            about = digest_it_is_about(tag) if separator else ""
+            about = digest_it_is_about(entry.tag) if entry.tag else ""
             if about:
-                repository = self._watch.stored.tree.repositories[name.partition("/")[2]]
-                found[about].append((entry.path, repository.tags[tag].digest))
+                repository = self._watch.stored.tree.repositories[entry.repository]
+                found[about].append((entry.path, repository.tags[entry.tag].digest))
         return found
-
-    def _manifest(self, digest: str) -> Manifest | None:
-        known = self._watch.stored.manifests.get(digest)
-        if known is not None:
-            return known
-        value = digest.partition(":")[2]
-        places = [self._v2 / f"blobs/sha256/{value[:2]}/{value}/data"]
-        if digest in self._trashed:
-            places.append(self._trashed[digest])
-        for place in places:
-            try:
-                return parse_manifest(digest, place.read_bytes())
-            except (OSError, UnreadableManifestError):
-                continue
-        return None
 
 
 def _repositories(v2: Path) -> Iterator[str]:
@@ -280,16 +260,3 @@ def _names(folder: Path) -> list[str]:
         return [path.name for path in folder.iterdir()]
     except (FileNotFoundError, NotADirectoryError):
         return []
-
-
-def _name(path: str) -> str:
-    """Return the repository that a path is in."""
-    return path.partition("/")[2].partition("/_")[0]
-
-
-def _is_link(path: str) -> bool:
-    return path.endswith("/link")
-
-
-def _is_manifest(path: str) -> bool:
-    return "/_manifests/revisions/" in path

@@ -56,6 +56,31 @@ class Entry:
     digest: str = ""
     size: int = 0
 
+    @property
+    def is_content(self) -> bool:
+        """Whether it is the content of a blob."""
+        return self.path.startswith("blobs/")
+
+    @property
+    def is_link(self) -> bool:
+        """Whether it is the link of a layer or manifest in a repository."""
+        return is_link(self.path)
+
+    @property
+    def is_manifest(self) -> bool:
+        """Whether it is the link of a manifest in a repository."""
+        return is_manifest(self.path)
+
+    @property
+    def repository(self) -> str:
+        """The repository it belongs to; empty for content."""
+        return repository_of(self.path)
+
+    @property
+    def tag(self) -> str:
+        """The tag whose folder it is; empty for others."""
+        return self.path.partition("/_manifests/tags/")[2]
+
 
 class CannotSweepError(Exception):
     """The sweep was not begun, because it could not be undone or may move what is alive."""
@@ -201,6 +226,23 @@ class Sweep:
         for name in (_LIST, _STATE, f".{_LIST}", f".{_STATE}"):
             (self._folder / name).unlink(missing_ok=True)
         self._folder.rmdir()
+
+
+def is_link(path: str) -> bool:
+    """Return whether a path below `docker/registry/v2` is the link of a layer or manifest."""
+    return path.endswith("/link")
+
+
+def is_manifest(path: str) -> bool:
+    """Return whether a path below `docker/registry/v2` is the link of a manifest."""
+    return "/_manifests/revisions/" in path
+
+
+def repository_of(path: str) -> str:
+    """Return the repository that a path below `docker/registry/v2` is in; empty if in none."""
+    if not path.startswith("repositories/"):
+        return ""
+    return path.partition("/")[2].partition("/_")[0]
 
 
 def sweeps(root: Path) -> list[Sweep]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from moorage.images.sweep import Entry, State
@@ -33,21 +32,18 @@ class TrashedRun:
     @property
     def blobs(self) -> int:
         """The number of blobs."""
-        return sum(entry.path.startswith("blobs/") for entry in self.entries)
+        return sum(entry.is_content for entry in self.entries)
 
     @property
     def tags(self) -> tuple[tuple[str, str], ...]:
         """The tags, as repository and tag."""
-        return tuple(_tags(self.entries))
+        return tuple((entry.repository, entry.tag) for entry in self.entries if entry.tag)
 
     @property
     def repositories(self) -> tuple[str, ...]:
         """The repositories that were deleted entirely."""
-        ends = "/_manifests"
         return tuple(
-            entry.path.partition("/")[2].removesuffix(ends)
-            for entry in self.entries
-            if entry.path.endswith(ends)
+            entry.repository for entry in self.entries if entry.path.endswith("/_manifests")
         )
 
     def has(self, repository: str, tag: str) -> bool:
@@ -59,15 +55,7 @@ class TrashedRun:
         """
         if tag:
             return (repository, tag) in self.tags
-        start = f"repositories/{repository}/_"
-        return any(entry.path.startswith(start) for entry in self.entries)
-
-
-def _tags(entries: tuple[Entry, ...]) -> Iterator[tuple[str, str]]:
-    for entry in entries:
-        name, separator, tag = entry.path.partition("/_manifests/tags/")
-        if separator:
-            yield name.partition("/")[2], tag
+        return any(entry.repository == repository for entry in self.entries)
 
 
 def read_trash(output: bytes) -> tuple[TrashedRun, ...]:

@@ -98,7 +98,7 @@ def collectable(images: Images) -> int | None:
     read, pulls = images.read, images.activity.pulls
     if read.bucket is not None:
         return None  # a bucket cannot be collected yet
-    limits = Limits(read.at + read.facts.clock_skew, known_since=pulls.known_since)
+    limits = Limits(read.server_time, known_since=pulls.known_since)
     try:
         with _beside_keys():
             return plan_collection(read.stored, limits, pulls.last).freed

@@ -1,0 +1,49 @@
+"""Read manifests where the registry stores them, or from the trash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from moorage.images.manifests import (
+    LARGEST,
+    Manifest,
+    UnreadableManifestError,
+    parse_manifest,
+)
+from moorage.images.sweep import V2, Sweep
+
+
+class Contents:
+    """The content of blobs, in their place or in the trash.
+
+    Args:
+        root: The storage's root folder.
+        trash: The runs whose files are in the trash.
+    """
+
+    def __init__(self, root: Path, trash: Iterable[Sweep]) -> None:
+        self._blobs = root / V2 / "blobs/sha256"
+        self._trashed: dict[str, Path] = {}
+        for sweep in trash:
+            for entry, place in sweep.places():
+                if entry.is_content:
+                    self._trashed.setdefault(entry.digest, place)
+
+    def manifest(self, digest: str) -> Manifest | None:
+        """Return a manifest; None if it is not there, or cannot be read.
+
+        Args:
+            digest: Its digest.
+        """
+        value = digest.partition(":")[2]
+        places = [self._blobs / value[:2] / value / "data"]
+        if digest in self._trashed:
+            places.append(self._trashed[digest])
+        for place in places:
+            try:
+                if place.stat().st_size <= LARGEST:
+                    return parse_manifest(digest, place.read_bytes())
+            except (OSError, UnreadableManifestError):
+                continue
+        return None

@@ -150,7 +150,7 @@ class Opening:
             kept = unsaved or draft  # unsaved changes stay unsaved
             session = self._take(kept, opened.draft_file, opened.path, begin((), (), is_new=False))
             if opened.path is not None:
-                session.note_saved(draft.without_secrets(), store.text_of(opened.path))
+                session.note_read(draft.without_secrets(), store.text_of(opened.path))
             if unsaved is not None:
                 session.base = opened.base
             self.open_users(draft)
@@ -263,7 +263,7 @@ class Opening:
         progress = begin(asked, wrong, is_new=is_new, seen=seen, left_at=left_at)
         session = self._take(draft, draft_file, path, progress)
         if path is not None:
-            session.note_saved((saved or draft).without_secrets(), store.text_of(path))
+            session.note_read((saved or draft).without_secrets(), store.text_of(path))
             store.remember(path, draft.domain)
         if store.last_applied(draft.domain) is None or asked or draft.problems:
             self.open_frame()

@@ -75,6 +75,16 @@ class WizardSession:
         else:
             self.draft.set("based_on", revision)
 
+    def note_read(self, data: dict[str, Any], text: str) -> None:
+        """Note the answers file as it was read.
+
+        Args:
+            data: Its content, without secrets.
+            text: Its text.
+        """
+        self.saved = self.base = data
+        self.text = text
+
     def note_saved(self, data: dict[str, Any], text: str) -> None:
         """Note what the answers file has now, as the draft has it, too.
 

@@ -19,7 +19,9 @@ from pathlib import Path
 
 from probe_answer import probe_answer
 
+from moorage.answers.load import load
 from moorage.answers.model import Server
+from moorage.answers.record import without_secrets
 from moorage.answers.secrets import Secret
 from moorage.desired import layout
 from moorage.desired.users import RegistryUser, read_users, user_files
@@ -193,6 +195,16 @@ class FakeServer:
                 break
         if given != right:
             raise password_wrong("admin", self.server)
+
+
+def deploy(server: FakeServer, file: Path) -> None:
+    """Make a server one that a file of answers for `registry.example.test` was applied to."""
+    record = {"server": server.server, "domain": "registry.example.test",
+              "answers": without_secrets(load(file))}  # fmt: skip
+    server.files = {
+        layout.DEPLOYMENT: json.dumps(record).encode(),
+        layout.UPSTREAM: b"server 127.0.0.1:5101;\n",
+    }
 
 
 class FakeServers(dict[str, FakeServer]):

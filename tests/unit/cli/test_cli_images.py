@@ -10,11 +10,9 @@ from typing import Any
 
 import pytest
 from calls import Moorage, write_answers
-from fake_server import FakeServer, FakeServers, no_answer
+from fake_server import FakeServers, deploy, no_answer
 from stored_registry import OCI, StoredRegistry
 
-from moorage.answers.load import load
-from moorage.answers.record import without_secrets
 from moorage.desired import layout
 from moorage.images.activity import NEVER, Index
 
@@ -36,18 +34,8 @@ def file(home: Path, servers: FakeServers, registry: StoredRegistry) -> Path:
     storage = f"storage: {{driver: filesystem, filesystem: {{path: {FOLDER}}}}}\n"
     file.write_text(file.read_text() + storage)
     servers[ONE].images = registry.root
-    _deploy(servers[ONE], file)
+    deploy(servers[ONE], file)
     return file
-
-
-def _deploy(server: FakeServer, file: Path) -> None:
-    """Make a server one that a file was applied to."""
-    record = {"server": server.server, "domain": "registry.example.test",
-              "answers": without_secrets(load(file))}  # fmt: skip
-    server.files = {
-        layout.DEPLOYMENT: json.dumps(record).encode(),
-        layout.UPSTREAM: b"server 127.0.0.1:5101;\n",
-    }
 
 
 def _config(registry: StoredRegistry, repository: str, **parsed: Any) -> dict[str, Any]:
@@ -338,9 +326,9 @@ def test_what_stops_them(
     assert moorage("images", first).code == 2
     assert moorage(*words, "one", "too many").code == 2
     bucket = write_answers(home / "two.yml", [ONE, TWO])
-    _deploy(servers[ONE], bucket)
-    _deploy(servers[TWO], bucket)
-    _deploy(servers[TWO], file)
+    deploy(servers[ONE], bucket)
+    deploy(servers[TWO], bucket)
+    deploy(servers[TWO], file)
     assert moorage("images", first, str(bucket), *rest, "--json").json["error"]["code"] == (
         "different_stores"
     )

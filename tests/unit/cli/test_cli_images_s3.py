@@ -11,12 +11,10 @@ from typing import Any
 import boto3
 import pytest
 from calls import Moorage, write_answers
-from fake_server import FakeServer, FakeServers, no_answer
+from fake_server import FakeServer, FakeServers, deploy, no_answer
 from moto.server import ThreadedMotoServer
 from stored_registry import OCI, StoredRegistry
 
-from moorage.answers.load import load
-from moorage.answers.record import without_secrets
 from moorage.desired import layout
 
 ONE, TWO = "one.example.test", "two.example.test"
@@ -93,18 +91,13 @@ def _answers(home: Path, endpoint: str, bucket: str, prefix: str, more: str = ""
 
 
 def _deploy(server: FakeServer, file: Path) -> None:
-    record = {"server": server.server, "domain": "registry.example.test",
-              "answers": without_secrets(load(file))}  # fmt: skip
-    server.files = {
-        layout.DEPLOYMENT: json.dumps(record).encode(),
-        layout.UPSTREAM: b"server 127.0.0.1:5101;\n",
-        layout.REGISTRY_ENV: (
-            "# Written by Moorage.\n"
-            'REGISTRY_HTTP_SECRET="\\"s\\""\n'
-            'REGISTRY_STORAGE_S3_ACCESSKEY="\\"an-access-key\\""\n'
-            f'REGISTRY_STORAGE_S3_SECRETKEY="\\"{SECRET}\\""\n'
-        ).encode(),
-    }
+    deploy(server, file)
+    server.files[layout.REGISTRY_ENV] = (
+        "# Written by Moorage.\n"
+        'REGISTRY_HTTP_SECRET="\\"s\\""\n'
+        'REGISTRY_STORAGE_S3_ACCESSKEY="\\"an-access-key\\""\n'
+        f'REGISTRY_STORAGE_S3_SECRETKEY="\\"{SECRET}\\""\n'
+    ).encode()
 
 
 @pytest.fixture(autouse=True)

@@ -94,7 +94,7 @@ class Hold:
         while not self._released.is_set():
             try:
                 connection, _ = self._socket.accept()
-            except TimeoutError:
+            except socket.timeout:
                 continue
             except OSError:
                 return

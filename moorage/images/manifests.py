@@ -10,8 +10,8 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 LARGEST = 4 * 1024 * 1024
 """Bytes of the largest manifest that the registry accepts."""
@@ -29,6 +29,8 @@ IMAGES = frozenset({
 _ATTESTED = "vnd.docker.reference.digest"
 """Source: BuildKit's docs/attestations/attestation-storage.md."""
 
+_PLAIN = 3
+"""Fields of a descriptor without anything optional."""
 _DIGEST = re.compile(r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-fA-F]{32,}")
 
 
@@ -36,8 +38,7 @@ class UnreadableManifestError(ValueError):
     """Its bytes are not those its digest names, or are no manifest of a known kind."""
 
 
-@dataclass(frozen=True, slots=True)
-class Descriptor:
+class Descriptor(NamedTuple):
     """A reference of a manifest to a blob.
 
     Attributes:
@@ -57,8 +58,7 @@ class Descriptor:
     about: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(NamedTuple):
     """An image's manifest, or an index of several.
 
     Attributes:
@@ -81,7 +81,7 @@ class Manifest:
     children: tuple[Descriptor, ...] = ()
     subject: str = ""
     artifact_type: str = ""
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = MappingProxyType({})
 
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
@@ -156,11 +156,15 @@ def _descriptor(given: object) -> Descriptor:
         raise UnreadableManifestError("a descriptor has no digest")
     if isinstance(size, bool) or not isinstance(size, int) or size < 0:
         raise UnreadableManifestError("a descriptor has no size")
+    media_type = _text(given.get("mediaType"))
+    if len(given) <= _PLAIN:
+        # Most have nothing else, and there are many.
+        return Descriptor(digest, size, media_type)
     urls = given.get("urls")
     return Descriptor(
         digest=digest,
         size=size,
-        media_type=_text(given.get("mediaType")),
+        media_type=media_type,
         platform=_platform(given.get("platform")),
         is_remote=isinstance(urls, list) and bool(urls),
         about=_about(given.get("annotations")),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import cached_property
 
 from moorage.images.alive import CLOCK_STEP, digest_it_is_about
+from moorage.images.strenum import StrEnum
 from moorage.images.tree import Repository, Tag, Tree
 
 DAY = 24 * 3600.0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
+from moorage.images.strenum import StrEnum
 from moorage.images.usage import Usage
 
 

@@ -17,8 +17,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
+
+from moorage.images.strenum import StrEnum
 
 V2 = "docker/registry/v2"
 TRASH = "moorage-trash"

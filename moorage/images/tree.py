@@ -159,39 +159,48 @@ def _add(tree: Tree, path: str, file: File, links: Mapping[str, str]) -> None:
     parts = path.split("/")
     if parts[0] == "blobs" and len(parts) == 5 and parts[4] == "data":
         tree.blobs[f"{parts[1]}:{parts[3]}"] = file
-    elif parts[0] != "repositories" or not _add_link(tree, path, parts, file, links):
+    elif parts[0] != "repositories" or not _add_link(tree, path, file, links):
         tree.foreign_count += 1
         if len(tree.foreign) < MOST_FOREIGN:
             tree.foreign.append(path)
 
 
-def _add_link(
-    tree: Tree, path: str, parts: list[str], file: File, links: Mapping[str, str]
-) -> bool:
+def _add_link(tree: Tree, path: str, file: File, links: Mapping[str, str]) -> bool:
     """Add a file of a repository; returns whether the registry writes such files."""
     # No part of a repository's name begins with an underscore.
-    at = next((index for index, part in enumerate(parts) if part.startswith("_")), 0)
-    if at < 2:
+    folder, _, inside = path.partition("/_")
+    name = folder.partition("/")[2]
+    if not (name and inside):
         return False
-    repository = tree.repositories.setdefault("/".join(parts[1:at]), Repository())
-    match parts[at:]:
-        case ["_layers", algorithm, value, "link"]:
-            # A link in another algorithm's folder names the sha256 digest of the same content.
-            digest = f"{algorithm}:{value}"
-            repository.blobs[digest if algorithm == "sha256" else links.get(path, digest)] = file
-        case ["_manifests", "revisions", algorithm, value, "link"]:
-            repository.manifests[f"{algorithm}:{value}"] = file
-        case ["_manifests", "tags", tag, "current", "link"]:
-            entry = repository.tags.setdefault(tag, Tag())
-            entry.digest, entry.link = links.get(path, ""), file
-        case ["_manifests", "tags", tag, "index", algorithm, value, "link"]:
-            entry = repository.tags.setdefault(tag, Tag())
-            entry.earlier[f"{algorithm}:{value}"] = file
-        case ["_uploads", upload, *_]:
-            repository.uploads.setdefault(upload, []).append(file)
-        case _:
-            return False
+    repository = tree.repositories.get(name)
+    if repository is None:
+        repository = tree.repositories[name] = Repository()
+    kind, *parts = inside.split("/")
+    if kind == "uploads" and parts:
+        repository.uploads.setdefault(parts[0], []).append(file)
+    elif kind == "layers" and len(parts) == 3 and parts[2] == "link":
+        # A link in another algorithm's folder names the sha256 digest of the same content.
+        digest = f"{parts[0]}:{parts[1]}"
+        repository.blobs[digest if parts[0] == "sha256" else links.get(path, digest)] = file
+    elif kind == "manifests" and len(parts) == 4 and parts[0] == "revisions" and parts[3] == "link":
+        repository.manifests[f"{parts[1]}:{parts[2]}"] = file
+    elif kind == "manifests" and len(parts) >= 4 and parts[0] == "tags":
+        return _add_tag(repository, parts[1], parts[2:], file, links.get(path, ""))
+    else:
+        return False
     return True
+
+
+def _add_tag(repository: Repository, name: str, parts: list[str], file: File, digest: str) -> bool:
+    if parts == ["current", "link"]:
+        entry = repository.tags.setdefault(name, Tag())
+        entry.digest, entry.link = digest, file
+        return True
+    if len(parts) == 4 and parts[0] == "index" and parts[3] == "link":
+        entry = repository.tags.setdefault(name, Tag())
+        entry.earlier[f"{parts[1]}:{parts[2]}"] = file
+        return True
+    return False
 
 
 def has_to_be_read(path: str) -> bool:

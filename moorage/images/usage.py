@@ -13,7 +13,7 @@ from moorage.images.read import Stored
 from moorage.images.tree import Repository
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TagUsage:
     """A tag and its sizes.
 
@@ -49,7 +49,7 @@ class TagUsage:
     pulled_by: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RepositoryUsage:
     """A repository and its sizes.
 

@@ -132,7 +132,7 @@ REASONS = {
         "Apply the answers once more: moorage apply FILE.",
     ),
     "images_no_python": Reason(
-        "Python 3.11 or newer could not be installed", "Install the package python3."
+        "Python 3.9 or newer could not be installed", "Install the package python3."
     ),
     "images_no_slot": Reason("no slot of the registry is active"),
     "images_not_in_trash": Reason("it is not in the trash"),

@@ -62,11 +62,15 @@ class CollectorAtWork:
     Args:
         folder: Where they are.
         root: The storage's root folder.
+
+    Attributes:
+        python: The interpreter that the collector runs with.
     """
 
     def __init__(self, folder: Path, root: Path) -> None:
         self.folder = folder
         self.root = root
+        self.python = sys.executable
         self.images_script = (FOLDER / "shell/images.sh").read_bytes()
         self._count = 0
         for name in ("state/runs", "etc/blue", "web", "slots"):
@@ -91,7 +95,7 @@ class CollectorAtWork:
         (run / "task.json").write_text(json.dumps(asdict(whole)))
         (run / "images.sh").write_bytes(self.images_script)
         return subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, str(self.folder), str(killed_after), str(run)],
+            [self.python, "-B", "-c", _PROGRAM, str(self.folder), str(killed_after), str(run)],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ.copy(),
         )  # fmt: skip
 

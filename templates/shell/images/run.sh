@@ -1,5 +1,5 @@
 # Starts the program that deletes, collects or restores images on this server: the modules in code/,
-# which need Python 3.11 and its standard library. Like every run, it is kept in /var/lib/moorage/runs/ID
+# which need Python 3.9 and its standard library. Like every run, it is kept in /var/lib/moorage/runs/ID
 # with its log and result.
 # shellcheck shell=sh source-path=SCRIPTDIR
 # shellcheck disable=SC2034,SC2154 # the sourced files use these variables
@@ -26,7 +26,7 @@ outcome=failed
 # shellcheck source=../run/packages.sh
 . ./packages.sh
 
-has_python() { python3 -c 'import sys, dataclasses, hashlib, json, zlib; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
+has_python() { python3 -c 'import sys, dataclasses, hashlib, json, zlib; sys.exit(sys.version_info < (3, 9))' >/dev/null 2>&1; }
 
 install_python() {
     list_packages >packages.before || cannot_write "$run/packages.before"

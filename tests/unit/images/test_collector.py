@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from collector_process import CollectorAtWork, nginx_that_holds
+from old_pythons import VERSIONS, find_python
 from stored_registry import OCI, StoredRegistry
 
 from moorage.deploy.images_run import program
@@ -68,6 +69,27 @@ def test_what_is_alive_stays_and_all_else_goes(
     assert status == "done", log
     assert contents(registry.root) == before
     assert not list((server.folder / "web").glob("*ondemned*"))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_it_runs_with_the_python_of_old_servers(
+    registry: StoredRegistry, server: CollectorAtWork, version: str
+) -> None:
+    python = find_python(version)
+    if python is None:
+        pytest.skip(f"no Python {version} here")
+    server.python = python
+    before, alive = contents(registry.root), alive_files(registry)
+    (status, *_), log = server.run(looks=(0.1,))
+    assert status == "done", log
+    assert contents(registry.root) == alive
+    (status, *_), log = server.run(action="restore")
+    assert status == "done", log
+    assert contents(registry.root) == before
+    name, tag, digest = "app", "v2", registry.read().tree.repositories["app"].tags["v2"].digest
+    (status, *_), log = server.run(action="delete", tags=[(name, tag, digest)], purges=True)
+    assert status == "done", log
+    assert set(registry.read().tree.repositories["app"].tags) == {"all"}
 
 
 def test_killed_anywhere_nothing_alive_is_lost_and_the_next_run_continues(

@@ -26,7 +26,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -339,7 +339,7 @@ class Collector:
                 raise StopError("failed", "images_other_disk") from error
             if self._asked is not None:
                 self._asked.read()
-                condemn(self.places.web, _references(entries))
+                condemn(self.places.web, _references(entries, watched.stored.tree.aliases))
             began = time.monotonic()
             hold = Hold(self.places.web)
             try:
@@ -521,11 +521,14 @@ def _listens(path: Path) -> bool:
         return True
 
 
-def _references(entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
+def _references(entries: Sequence[Entry], aliases: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the repository and digest of each link, and the repository and name of each tag."""
+    others = {digest: alias for alias, digest in aliases.items()}
     for entry in entries:
         if entry.is_link:
             yield entry.repository, entry.digest
+            if entry.digest in others:
+                yield entry.repository, others[entry.digest]
         elif entry.tag:
             yield entry.repository, entry.tag
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from moorage.images.manifests import (
@@ -11,6 +12,7 @@ from moorage.images.manifests import (
     UnreadableManifestError,
     parse_manifest,
 )
+from moorage.images.read import SHA256
 from moorage.images.sweep import V2, Sweep
 
 
@@ -23,6 +25,7 @@ class Contents:
     """
 
     def __init__(self, root: Path, trash: Iterable[Sweep]) -> None:
+        self._repositories = root / V2 / "repositories"
         self._blobs = root / V2 / "blobs/sha256"
         self._trashed: dict[str, Path] = {}
         for sweep in trash:
@@ -47,3 +50,19 @@ class Contents:
             except (OSError, UnreadableManifestError):
                 continue
         return None
+
+    def stored_as(self, digest: str, repositories: Iterable[str]) -> str:
+        """Return the digest under which content is stored, which is always a sha256 digest.
+
+        Args:
+            digest: A digest, also of another algorithm.
+            repositories: The repositories whose links tell.
+        """
+        if not digest.startswith("sha256:"):
+            for repository in repositories:
+                link = self._repositories / repository / "_layers" / digest.replace(":", "/")
+                with suppress(OSError, ValueError):
+                    found = (link / "link").read_text(encoding="ascii")
+                    if SHA256.fullmatch(found):
+                        return found
+        return digest

@@ -186,9 +186,24 @@ def assemble(
             stored.manifests[digest] = content
         else:
             stored.unreadable[digest] = content
+    for manifest in list(stored.manifests.values()):
+        if any(not part.digest.startswith("sha256:") for part in manifest.blobs):
+            _resolve_aliases(stored, manifest)
     for digest in expected - stored.manifests.keys() - stored.unreadable.keys():
         stored.unreadable[digest] = "its content is missing"
     return stored
+
+
+def _resolve_aliases(stored: Stored, manifest: Manifest) -> None:
+    """Name a manifest's blobs by the digests under which they are stored."""
+    aliases = stored.tree.aliases
+    parts = [part._replace(digest=aliases.get(part.digest, part.digest)) for part in manifest.blobs]
+    if all(part.digest.startswith("sha256:") or part.is_remote for part in parts):
+        config = None if manifest.config is None else parts.pop(0)
+        stored.manifests[manifest.digest] = manifest._replace(config=config, layers=tuple(parts))
+    else:
+        del stored.manifests[manifest.digest]
+        stored.unreadable[manifest.digest] = "it is not known where one of its layers is stored"
 
 
 def read_manifest(digest: str, content: bytes) -> tuple[str, Manifest | str]:

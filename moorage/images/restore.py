@@ -51,6 +51,7 @@ def _needed(
     contents: Contents, trash: Sequence[Sweep], chosen: Sequence[tuple[str, str]]
 ) -> set[str]:
     """Return the digests that the chosen need."""
+    repositories = {repository for repository, _ in chosen}
     waiting: list[str] = []
     for sweep in trash:
         for entry, place in sweep.places():
@@ -64,7 +65,8 @@ def _needed(
         needed.add(digest)
         manifest = contents.manifest(digest)
         if manifest is not None:
-            waiting += [part.digest for part in (*manifest.blobs, *manifest.children)]
+            waiting += [contents.stored_as(part.digest, repositories) for part in manifest.blobs]
+            waiting += [child.digest for child in manifest.children]
     return needed
 
 

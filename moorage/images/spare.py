@@ -141,6 +141,7 @@ class _Search:
     def _add_asked(self, repository: str, reference: str) -> None:
         stored = self._watch.stored
         there = stored.tree.repositories.get(repository)
+        reference = stored.tree.aliases.get(reference, reference)
         if reference.startswith("sha256:"):
             self._found.digests.add(reference)
         elif there is not None and reference in there.tags:
@@ -195,6 +196,7 @@ class _Search:
         """Spare what manifests need, and what is about them."""
         planned = self._referrers()
         about = self._tags_about()
+        aliases = self._watch.stored.tree.aliases
         seen: set[str] = set()
         while self._manifests:
             digest = self._manifests.pop()
@@ -208,7 +210,9 @@ class _Search:
             if manifest is None:
                 self._found.everything = True
                 return
-            self._found.digests.update(part.digest for part in manifest.blobs)
+            self._found.digests.update(
+                aliases.get(part.digest, part.digest) for part in manifest.blobs
+            )
             for child in manifest.children:
                 self._found.digests.add(child.digest)
                 if child.digest in self._watch.stored.manifests:

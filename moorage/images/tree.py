@@ -86,12 +86,14 @@ class Tree:
     Attributes:
         repositories: By name.
         blobs: By digest, the content of layers, configurations and manifests.
+        aliases: By a digest of another algorithm, the sha256 digest of the same content.
         foreign: Paths that the registry does not write, at most :data:`MOST_FOREIGN`.
         foreign_count: The number of such paths.
     """
 
     repositories: dict[str, Repository] = field(default_factory=dict)
     blobs: dict[str, File] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
     foreign: list[str] = field(default_factory=list)
     foreign_count: int = 0
 
@@ -179,9 +181,13 @@ def _add_link(tree: Tree, path: str, file: File, links: Mapping[str, str]) -> bo
     if kind == "uploads" and parts:
         repository.uploads.setdefault(parts[0], []).append(file)
     elif kind == "layers" and len(parts) == 3 and parts[2] == "link":
-        # A link in another algorithm's folder names the sha256 digest of the same content.
         digest = f"{parts[0]}:{parts[1]}"
-        repository.blobs[digest if parts[0] == "sha256" else links.get(path, digest)] = file
+        if path in links:
+            # A link in another algorithm's folder names the sha256 digest of the same content.
+            tree.aliases[digest] = links[path]
+            digest = links[path]
+            file = max(file, repository.blobs.get(digest, file))
+        repository.blobs[digest] = file
     elif kind == "manifests" and len(parts) == 4 and parts[0] == "revisions" and parts[3] == "link":
         repository.manifests[f"{parts[1]}:{parts[2]}"] = file
     elif kind == "manifests" and len(parts) >= 4 and parts[0] == "tags":

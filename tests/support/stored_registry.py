@@ -42,6 +42,15 @@ class StoredRegistry:
         self._link(f"{repository}/_layers", digest)
         return {"mediaType": f"{OCI}.layer.v1.tar", "digest": digest, "size": len(content)}
 
+    def blob_by_sha512(self, repository: str, content: bytes) -> dict[str, Any]:
+        """Store a layer that a client names by its sha512 digest; returns its descriptor."""
+        described = self.blob(repository, content)
+        value = hashlib.sha512(content).hexdigest()
+        self.write(
+            f"repositories/{repository}/_layers/sha512/{value}/link", described["digest"].encode()
+        )
+        return {**described, "digest": f"sha512:{value}"}
+
     def image(
         self, repository: str, layers: Sequence[dict[str, Any]], *tags: str, **more: Any
     ) -> dict[str, Any]:

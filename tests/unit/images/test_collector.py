@@ -162,6 +162,28 @@ def test_the_trash_is_emptied_after_its_time(
     assert contents(registry.root) == after
 
 
+def test_layers_that_are_named_by_their_sha512_digest_stay_and_come_back(
+    registry: StoredRegistry, server: CollectorAtWork
+) -> None:
+    registry.image("app", [registry.blob_by_sha512("app", b"odd")], "odd")
+    time.sleep(0.05)
+    before = contents(registry.root)
+    server.run()
+    kept = contents(registry.root)
+    digest = registry.read().tree.repositories["app"].tags["odd"].digest
+    image = registry.read().manifests[digest]
+    assert all(registry.read().tree.blobs[part.digest].size for part in image.blobs)
+    (status, *_), log = server.run(action="delete", tags=[("app", "odd", digest)])
+    assert status == "done", log
+    server.run()
+    assert b"odd" not in contents(registry.root).values()
+    (status, *_), log = server.run(action="restore", tags=[("app", "odd", "")])
+    assert status == "done", log
+    assert contents(registry.root) == kept
+    server.run(action="restore")
+    assert contents(registry.root) == before
+
+
 def test_what_is_needed_again_is_not_emptied(
     registry: StoredRegistry, server: CollectorAtWork
 ) -> None:

@@ -93,12 +93,29 @@ def test_manifests_that_are_known_are_not_sent_again(registry: StoredRegistry) -
 
 
 def test_a_link_of_another_algorithm_is_followed(registry: StoredRegistry) -> None:
-    blob = registry.blob("a", b"content")
-    alias = hashlib.sha512(b"content").hexdigest()
-    path = f"repositories/a/_layers/sha512/{alias}/link"
-    registry.write(path, blob["digest"].encode())
+    layer = registry.blob_by_sha512("a", b"content")
+    digest = f"sha256:{hashlib.sha256(b'content').hexdigest()}"
+    image = registry.image("a", [layer], "v1")
+    other = registry.image("other", [layer, registry.blob("other", b"more")], "v1")
+    # What was written last counts, whichever link it is.
+    registry.write(f"repositories/a/_layers/{digest.replace(':', '/')}/link", digest.encode())
 
-    assert set(registry.read().tree.repositories["a"].blobs) == {blob["digest"]}
+    stored = registry.read()
+
+    config, link = stored.manifests[image["digest"]].config, stored.tree.repositories["a"].blobs
+    assert config is not None
+    assert link.keys() == {digest, config.digest}
+    written = registry.v2 / f"repositories/a/_layers/{digest.replace(':', '/')}/link"
+    assert link[digest].changed == pytest.approx(written.stat().st_ctime, abs=1e-4)
+    assert [part.digest for part in stored.manifests[image["digest"]].layers] == [digest]
+    assert stored.manifests[other["digest"]].layers[0].digest == digest
+
+
+def test_a_link_of_another_algorithm_that_is_torn_is_damage(registry: StoredRegistry) -> None:
+    layer = registry.blob_by_sha512("a", b"content")
+    image = registry.image("a", [layer], "v1")
+    registry.write(f"repositories/a/_layers/{layer['digest'].replace(':', '/')}/link", b"")
+    assert registry.read().unreadable.keys() == {image["digest"]}
 
 
 def test_damage_is_named(registry: StoredRegistry) -> None:

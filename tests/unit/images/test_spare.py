@@ -43,6 +43,7 @@ class Planned:
         self.about = f"sha256-{self.signed['digest'][7:]}.sig"
         registry.image("app", [registry.blob("app", b"cosign")], self.about)
         registry.image("other", [registry.blob("other", b"more")], "v1")
+        self.by_sha512 = registry.blob_by_sha512("app", b"layer")
         # A link that was moved by an earlier run; its folder is left.
         value = self.layer["digest"][7:]
         (registry.v2 / f"repositories/other/_layers/sha256/{value}").mkdir(parents=True)
@@ -88,6 +89,13 @@ def _manifest(planned: Planned) -> None:
     )  # fmt: skip
 
 
+def _manifest_by_sha512(planned: Planned) -> None:
+    planned.registry.manifest(
+        "app",
+        {"mediaType": f"{OCI}.manifest.v1+json", "config": planned.by_sha512, "layers": []},
+    )  # fmt: skip
+
+
 def _manifest_again(planned: Planned) -> None:
     planned.link("app", "_manifests/revisions", planned.image["digest"])
 
@@ -97,7 +105,16 @@ def _index_again(planned: Planned) -> None:
 
 
 @pytest.mark.parametrize(
-    "push", [_upload, _mount, _mount_in_known, _manifest, _manifest_again, _index_again]
+    "push",
+    [
+        _upload,
+        _mount,
+        _mount_in_known,
+        _manifest,
+        _manifest_by_sha512,
+        _manifest_again,
+        _index_again,
+    ],
 )
 @pytest.mark.parametrize("moved", [False, True], ids=["before", "while it is moved"])
 def test_what_a_push_needs_stays(tmp_path: Path, push: Push, moved: bool) -> None:
@@ -159,7 +176,7 @@ def test_a_link_that_was_written_after_it_was_moved_goes_back(tmp_path: Path) ->
     assert list(sweep.in_trash())
 
 
-@pytest.mark.parametrize("what", ["image", "index", "layer"])
+@pytest.mark.parametrize("what", ["image", "index", "layer", "by_sha512"])
 def test_what_a_client_asked_for_stays(tmp_path: Path, what: str) -> None:
     planned = Planned(tmp_path)
     watch = planned.plan()

@@ -8,7 +8,7 @@ N ?= 1
 # Write bytecode: it saves several seconds at the start of each test process.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo demo-open demo-down test faults soak-images test-unit check format lab-up lab-down bench screenshots lock
+.PHONY: help setup demo demo-open demo-down test faults soak-images large-store test-unit check format lab-up lab-down bench screenshots lock
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
@@ -33,6 +33,9 @@ faults: setup ## test every fault at every step of a run on a real server; print
 
 soak-images: setup ## collect images 30 times while clients push and pull
 	MOORAGE_SOAK_ROUNDS=$(or $(ROUNDS),30) $(PYTHON) -m pytest -s -q tests/lab/test_images_soak.py
+
+large-store: setup ## collect a generated store of 1,000 repositories, compared with a plain model
+	MOORAGE_STORE_REPOSITORIES=$(or $(REPOSITORIES),1000) $(PYTHON) -m pytest -s -q tests/unit/images/test_generated_stores.py
 
 test-unit: setup ## run the tests that need no servers
 	$(PYTHON) -m pytest -n $${TEST_PROCESSES:-4} --dist loadgroup --no-loadscope-reorder tests/unit tests/tui

@@ -261,6 +261,9 @@ class _Marking:
         if not found.unreadable:
             found.blobs.update(repository.blobs)
             self._waiting += [(name, other) for other in repository.manifests]
+            for tag in repository.tags:
+                if (name, tag) not in self._removed:
+                    self._keep_tag(name, tag)
         found.unreadable.add(digest)
 
 

@@ -47,6 +47,9 @@ collector.DRAIN = 0.0
 for module in (alive, collector, spare):
     # Here, the clock is exact.
     module.CLOCK_STEP = 0.01
+if len(sys.argv) > 4:
+    young_since = float(sys.argv[4])
+    alive.Limits.is_young = lambda limits, changed: changed >= young_since
 run = Path(sys.argv[3])
 places = collector.Places(
     run, folder / "state", folder / "etc", folder / "web", folder / "upstream.conf",
@@ -65,12 +68,14 @@ class CollectorAtWork:
 
     Attributes:
         python: The interpreter that the collector runs with.
+        young_since: Since when whatever was written is young; None if the task says so.
     """
 
     def __init__(self, folder: Path, root: Path) -> None:
         self.folder = folder
         self.root = root
         self.python = sys.executable
+        self.young_since: float | None = None
         self.images_script = (FOLDER / "shell/images.sh").read_bytes()
         self._count = 0
         for name in ("state/runs", "etc/blue", "web", "slots"):
@@ -95,7 +100,8 @@ class CollectorAtWork:
         (run / "task.json").write_text(json.dumps(asdict(whole)))
         (run / "images.sh").write_bytes(self.images_script)
         return subprocess.Popen(
-            [self.python, "-B", "-c", _PROGRAM, str(self.folder), str(killed_after), str(run)],
+            [self.python, "-B", "-c", _PROGRAM, str(self.folder), str(killed_after), str(run),
+             *([] if self.young_since is None else [str(self.young_since)])],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ.copy(),
         )  # fmt: skip
 

@@ -104,7 +104,7 @@ def plainly(registry: Registry, limits: Limits) -> tuple[set[tuple[str, str]], s
                     continue
                 about = digest_it_is_about(tag)
                 is_young = entry.link is not None and entry.link.changed >= NOW - DAY
-                if about not in stored or is_young or about in anywhere:
+                if about not in stored or is_young or about in anywhere or name in whole:
                     named = [entry.digest] if entry.digest else list(entry.earlier)
                     live |= {(name, d) for d in named}
             for d, link in repository.manifests.items():

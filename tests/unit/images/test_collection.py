@@ -98,6 +98,8 @@ def test_a_damaged_manifest_keeps_its_repository(tmp_path: Path) -> None:
     registry.image("sound", [registry.blob("sound", b"3")], "v1")
     old = registry.image("sound", [registry.blob("sound", b"4")])
     odd = registry.manifest("damaged", {"mediaType": "application/vnd.example.unknown"})
+    # A signature of an image that goes.
+    registry.image("damaged", [], f"{old['digest'].replace(':', '-')}.sig")
 
     collection = plan_collection(registry.read(), in_future())
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from textual.worker import active_worker
@@ -74,3 +76,24 @@ def _outcome(
         from moorage import crash_log
 
         return None, crash_log.record(error, redactor)
+
+
+# Several threads can be at work at the same time.
+_USUAL_INTERVAL = sys.getswitchinterval()
+
+
+@contextmanager
+def beside_keys() -> Iterator[None]:
+    """Let the interface answer keys at once while a thread of this process works hard.
+
+    Threads take turns often; and nothing here is cyclic, so looking through a million objects for
+    garbage would only hold up everything.
+    """
+    sys.setswitchinterval(0.0005)
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+        sys.setswitchinterval(_USUAL_INTERVAL)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from moorage.deploy.events import ending_in_words
-from moorage.deploy.status import ServerStatus, how_it_ended
+from moorage.deploy.status import ServerStatus, Status, how_it_ended
 from moorage.rows import Level, Row
 from moorage.servers.run_results import RunStatus
 
@@ -36,6 +36,31 @@ def status_rows(server: ServerStatus) -> list[Row]:
     if server.run is not None:
         rows.append(_run_row(server.run, is_fixed_since=server.is_fixed_since))
     return rows
+
+
+def summary_rows(status: Status) -> list[Row]:
+    """Return a row for each server with its state in a few words.
+
+    Args:
+        status: The status of the deployment.
+    """
+    unreached = (
+        Row("unreachable", error.server or "", "unreachable", Level.BAD)
+        for error in status.unreached
+    )
+    return [*map(_summary, status.servers), *unreached]
+
+
+def _summary(server: ServerStatus) -> Row:
+    if count := len(server.problems):
+        text = f"{count} problem{'s' if count != 1 else ''}"
+        return Row("problems", server.server, text, Level.WARNING)
+    parts = [server.registry_version]
+    if server.disk is not None:
+        parts.append(f"{server.disk.free / _GIB:.1f} GiB free")
+    if server.certificate is not None:
+        parts.append(f"{server.certificate.days_left} d")
+    return Row("healthy", server.server, " · ".join(filter(None, parts)), Level.GOOD)
 
 
 def _deployed_rows(server: ServerStatus) -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""The space on the disk or in the bucket: for images, collectable, free."""
+"""The space on the disk or in the bucket: for images, collectable, in the trash, free."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ class Kind(StrEnum):
     SHARED = "shared"
     UNTAGGED = "untagged"
     COLLECTABLE = "collectable"
+    TRASH = "trash"
     FREE = "free"
 
 
@@ -33,13 +34,16 @@ class Part:
     size: int
 
 
-def space_parts(usage: Usage, collectable: int | None, free: int | None) -> tuple[Part, ...]:
+def space_parts(
+    usage: Usage, collectable: int | None, free: int | None, trash: int | None = None
+) -> tuple[Part, ...]:
     """Return the parts of the space, without those that are empty or not known.
 
     Args:
         usage: What the images take up.
         collectable: Bytes that a collection frees now; None if not known.
         free: Free bytes on the disk, likewise.
+        trash: Bytes in the trash, likewise.
     """
     own = sum(repository.own_size for repository in usage.repositories)
     rest = usage.untagged_size
@@ -48,6 +52,7 @@ def space_parts(usage: Usage, collectable: int | None, free: int | None) -> tupl
         Part(Kind.SHARED, "shared", usage.tagged_size - own),
         Part(Kind.UNTAGGED, "untagged", rest - min(rest, collectable or 0)),
         Part(Kind.COLLECTABLE, "collectable", collectable or 0),
+        Part(Kind.TRASH, "in trash", trash or 0),
         Part(Kind.FREE, "free", free or 0),
     )
     return tuple(part for part in parts if part.size > 0)

@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.content import Content
+from textual.containers import Container, Vertical
 from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
-from textual.widgets import Button
+from textual.widgets import ContentSwitcher
 
-from moorage.answers.recorded import RecordedServer
 from moorage.deploy.clients import Access, client_setups
 from moorage.deploy.operations import OpenTransport, Operations
 from moorage.deploy.overview import Health, look, overview_of
-from moorage.deploy.status import ServerStatus, Status
-from moorage.deploy.status_rows import status_rows
+from moorage.deploy.space import disk_parts
+from moorage.deploy.status import Status
+from moorage.deploy.status_rows import summary_rows
 from moorage.errors import MoorageError
 from moorage.escape import printable
 from moorage.recents import UNFINISHED
-from moorage.rows import Level
 from moorage.servers.transport import Cancel
 from moorage.unseen_passwords import unseen_passwords
+from screens.dashboard.images_tab import ImagesTab
+from screens.dashboard.overview_tab import OverviewTab
+from screens.dashboard.server_list import ServerList
+from screens.dashboard.tab import Reader, Tab
+from screens.dashboard.tab_bar import TabBar
+from screens.dashboard.users_tab import UsersTab
 from tui.actions import bindings
 from tui.document import store
 from tui.document.unapplied import is_older, not_applied
@@ -42,14 +46,16 @@ from tui.messages import (
     UsersRequested,
 )
 from tui.questions.asker import WizardAsker
-from tui.signs import COLOURS, HEALTH_SIGNS
+from tui.signs import HEALTH_SIGNS
 from tui.tasks import in_thread
 from tui.widgets.copy_block import CopyDialog, setup_block
 from tui.widgets.dialog import NoteDialog
 from tui.widgets.header import HeaderBar
-from tui.widgets.indented import Indented
 from tui.widgets.key_footer import KeyFooter
 from tui.wizard_session import WizardSession
+
+TABS = ("overview", "images", "users")
+"""The tabs by ID, in order."""
 
 
 class DashboardScreen(Screen[None]):
@@ -62,22 +68,26 @@ class DashboardScreen(Screen[None]):
 
     help_text = (
         "The status of every server: the registry and its version, nginx, the certificate, the "
-        "disk, and whether files that Moorage wrote were edited. Reading it changes nothing. "
+        "disk, and whether files that Moorage wrote were edited; the images and the space they "
+        "take up; who can log in; pushes, pulls and failed requests; past runs. It is read again "
+        "once a minute, the images every 15 minutes. Reading changes nothing.\n\n"
         "Settings opens the wizard with these answers; Review shows what an apply would change."
     )
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 # as Textual declares it
+        (0, "-narrow"),
+        (100, "-wide"),
+    ]
+    AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = bindings("dashboard")
     DEFAULT_CSS = """
-    DashboardScreen #dashboard { padding: 1 2; height: 1fr; }
-    DashboardScreen #verdict Static { text-style: bold; }
-    DashboardScreen #pending { color: $text-warning; display: none; }
-    DashboardScreen #unverified { color: $text-warning; display: none; }
-    DashboardScreen #unseen { color: $text-warning; display: none; }
-    DashboardScreen #servers { height: auto; margin-top: 1; }
-    DashboardScreen .server {
-        height: auto; background: $surface; padding: 0 2; margin-bottom: 1;
+    DashboardScreen #body { height: 1fr; layout: vertical; }
+    DashboardScreen.-wide #body { layout: horizontal; }
+    DashboardScreen #right { height: 1fr; width: 1fr; }
+    DashboardScreen #tabs { height: 1fr; }
+    DashboardScreen.-wide ServerList {
+        width: 32; height: 1fr; padding: 1 2; background: $surface;
     }
-    DashboardScreen #buttons { height: 1; margin: 0 2 1 2; }
-    DashboardScreen #buttons Button { margin-right: 2; }
+    DashboardScreen.-wide #images-tables { layout: horizontal; }
     """
 
     REFRESH: ClassVar[float] = 60.0
@@ -92,35 +102,32 @@ class DashboardScreen(Screen[None]):
         self._seconds = 0
         self._timer: Timer | None = None
         self._is_covered = False
+        self._has_space = False
 
     def compose(self) -> ComposeResult:
+        reader = Reader(self._session, self._open_transport)
         yield HeaderBar(self._session.draft.registry_name, "Dashboard")
-        with VerticalScroll(id="dashboard"):
-            yield Indented(id="verdict")
-            yield Indented(id="pending")
-            yield Indented(id="unverified")
-            yield Indented(id="unseen")
-            yield Vertical(id="servers")
-        with Horizontal(id="buttons"):
-            yield Button("Settings", id="settings", variant="primary", compact=True)
-            yield Button("Review", id="review", compact=True)
-            yield Button("Users", id="users", compact=True)
-            yield Button("Images", id="images", compact=True)
-            yield Button("Logs", id="logs", compact=True)
+        with Container(id="body"):
+            yield ServerList()
+            with Vertical(id="right"):
+                yield TabBar([name.capitalize() for name in TABS])
+                with ContentSwitcher(initial="overview", id="tabs"):
+                    yield OverviewTab()
+                    yield ImagesTab(reader, id="images")
+                    yield UsersTab(reader, id="users")
         yield KeyFooter()
 
     def on_mount(self) -> None:
-        """Focus the first button."""
-        self.query_one("#settings").focus()
-        report = self.query_one("#dashboard")
-        self.watch(report, "show_vertical_scrollbar", self.refresh_bindings, init=False)
+        """Read the servers again from time to time."""
+        self._overview = self.query_one(OverviewTab)
+        self.watch(self._overview, "show_vertical_scrollbar", self.refresh_bindings, init=False)
         self.set_interval(self.REFRESH, self._refresh)
 
     def on_screen_resume(self) -> None:
         """Read the servers again, unless only a dialog was closed."""
         if not self._is_covered:
             self._show_pending()
-            self.action_look()
+            self._read_servers()
         self._is_covered = False
 
     def _show_pending(self) -> None:
@@ -129,8 +136,6 @@ class DashboardScreen(Screen[None]):
         count = len(not_applied(draft, read))
         if self._status is not None and self._status.has_answers:
             count = 0  # an apply whose end this wizard did not see
-        shown = self.query_one("#pending", Indented)
-        shown.display = count > 0
         settings = f"{count} setting{'s' if count != 1 else ''}"
         sign, text = "○ ", f"{settings} changed but not applied. Press v to review."
         if is_older(draft, read):
@@ -139,19 +144,18 @@ class DashboardScreen(Screen[None]):
                 "These answers are older than what was applied. Applying them would undo "
                 f"{settings}. Press v to review."
             )
-        shown.show(Content(sign), Content(text))
+        self._overview.note("pending", sign, text if count else "")
 
     def _show_unseen(self, status: Status) -> None:
         """Show whose generated password was never shown, and how to set another one."""
         names = unseen_passwords(self._session.draft.domain)
-        shown = self.query_one("#unseen", Indented)
-        shown.display = bool(names) and any(server.is_deployed for server in status.servers)
+        is_deployed = any(server.is_deployed for server in status.servers)
         whose = f"Password{'s' if len(names) > 1 else ''} of {', '.join(names)}"
         text = (
             f"{whose}: generated by an apply whose end was not seen, and Moorage cannot show "
             "generated passwords again. To set new ones, press u, select the user and press p."
         )
-        shown.show(Content("! "), Content(printable(text)))
+        self._overview.note("unseen", "! ", text if names and is_deployed else "")
 
     @property
     def _is_unverified(self) -> bool:
@@ -161,13 +165,11 @@ class DashboardScreen(Screen[None]):
         return store.state_of(self._session.path or self._session.draft_file) == UNFINISHED
 
     def _show_unverified(self) -> None:
-        shown = self.query_one("#unverified", Indented)
-        shown.display = self._is_unverified
         text = (
             "The last apply has ended, but its end was not seen: the registry has not been "
             "verified. Press t to verify it."
         )
-        shown.show(Content("! "), Content(text))
+        self._overview.note("unverified", "! ", text if self._is_unverified else "")
 
     def on_screen_suspend(self) -> None:
         """Stop reading when another screen is opened."""
@@ -175,10 +177,14 @@ class DashboardScreen(Screen[None]):
         self._is_covered = self.app.screen is self or isinstance(self.app.screen, ModalScreen)
         if not self._is_covered:
             self._stop_reading()
+            for tab in self.query(Tab):
+                tab.stop()
 
     def on_unmount(self) -> None:
         """Stop reading."""
         self._stop_reading()
+        for tab in self.query(Tab):
+            tab.stop()
 
     def _stop_reading(self) -> None:
         self.workers.cancel_group(self, "look")
@@ -202,7 +208,11 @@ class DashboardScreen(Screen[None]):
             self._look(lambda: look(answers, quiet, opener, cancel))
 
     def action_look(self) -> None:
-        """Read the servers."""
+        """Read the servers, and what is shown of them."""
+        (self.tab or self.query_one(ImagesTab)).expire()
+        self._read_servers()
+
+    def _read_servers(self) -> None:
         self._stop_reading()
         try:
             answers = self._session.draft.answers_to_look()
@@ -240,8 +250,7 @@ class DashboardScreen(Screen[None]):
         self._say("", f"Reading {self._names()}, {self._seconds} s (Escape: back)")
 
     def _say(self, sign: str, text: str, colour: str = "") -> None:
-        verdict = self.query_one("#verdict", Indented)
-        verdict.show(Content.styled(sign, colour), Content.styled(text, colour))
+        self._overview.say(sign, text, colour)
 
     async def _show(self, status: Status) -> None:
         self._note_tests(status)
@@ -255,18 +264,67 @@ class DashboardScreen(Screen[None]):
         self._show_pending()
         self._show_unverified()
         self._show_unseen(status)
-        place = self.query_one("#servers")
-        await place.remove_children()
-        await place.mount(
-            *(Vertical(*_server_lines(each), classes="server") for each in status.servers),
-            *(Vertical(*_error_lines(each), classes="server") for each in status.unreached),
-            *(Vertical(*_other_lines(each), classes="server") for each in status.others),
-        )
+        self.query_one(ServerList).show(summary_rows(status))
+        if not self._has_space:
+            self._overview.show_space(disk_parts(status), "")
+        await self._overview.show_servers(status)
         self.refresh_bindings()
+        self._read_tabs()
+
+    # --- tabs -----------------------------------------------------------------------------
+
+    @property
+    def tab(self) -> Tab[Any] | None:
+        """The tab that is shown; None for the overview."""
+        shown = self.query_one("#tabs", ContentSwitcher).visible_content
+        return shown if isinstance(shown, Tab) else None
+
+    def _read_tabs(self) -> None:
+        """Read what is shown, once the servers have answered; the overview shows the space."""
+        status = self._status
+        if status is None:
+            return
+        if self.tab is not None:
+            self.tab.refresh_if_old()
+        elif any(server.is_deployed for server in status.servers):
+            self.query_one(ImagesTab).refresh_if_old()
+
+    @on(ImagesTab.Read)
+    def _images_read(self, event: ImagesTab.Read) -> None:
+        self._has_space = True
+        self._overview.show_space(event.space.parts, event.space.growth_text)
+
+    @on(Tab.Changed)
+    def _tab_changed(self) -> None:
+        if self.tab is not None and self.focused is None:
+            self.set_focus(self.tab.first_focus)
+        self.refresh_bindings()
+
+    @on(TabBar.Selected)
+    def _tab_selected(self, event: TabBar.Selected) -> None:
+        self.action_show_tab(TABS[event.place])
+
+    def action_show_tab(self, name: str) -> None:
+        """Show a tab."""
+        self.query_one("#tabs", ContentSwitcher).current = name
+        self.query_one(TabBar).current = TABS.index(name)
+        self.set_focus(self.tab.first_focus if self.tab is not None else None)
+        self._read_tabs()
+        self.refresh_bindings()
+
+    def action_next_tab(self, step: int) -> None:
+        """Show the next or the previous tab."""
+        here = self.query_one(TabBar).current
+        self.action_show_tab(TABS[(here + step) % len(TABS)])
+
+    def action_open(self) -> None:
+        """Open what is selected on the tab."""
+        if self.tab is not None:
+            self.tab.open_selected()
 
     def action_scroll(self, where: str) -> None:
         """Scroll the report."""
-        report = self.query_one("#dashboard")
+        report = self._overview
         {
             "page_down": report.scroll_page_down,
             "page_up": report.scroll_page_up,
@@ -291,23 +349,17 @@ class DashboardScreen(Screen[None]):
         return any(each.run is not None and each.run.running for each in servers)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer to follow a run while there is one, and to scroll what does not fit."""
-        if action == "scroll":
-            return self.is_mounted and self.query_one("#dashboard").show_vertical_scrollbar
-        if action == "verify":
-            return self._is_unverified
-        return self._has_run if action == "follow" else True
-
-    @on(Button.Pressed)
-    def _pressed(self, event: Button.Pressed) -> None:
-        event.stop()
-        {
-            "settings": self.action_settings,
-            "review": self.action_review,
-            "users": self.action_users,
-            "images": self.action_images,
-            "logs": self.action_logs,
-        }[event.button.id or "settings"]()
+        """Offer what applies: to follow a run, to scroll, to open what is selected."""
+        if not self.is_mounted:
+            return True
+        offered = {
+            "scroll": self.tab is None and self._overview.show_vertical_scrollbar,
+            "open": self.tab is not None and self.tab.can_open,
+            "settings": True,
+            "verify": self._is_unverified,
+            "follow": self._has_run,
+        }
+        return offered.get(action, True)
 
     def action_settings(self) -> None:
         """Open the wizard on these answers."""
@@ -319,10 +371,12 @@ class DashboardScreen(Screen[None]):
 
     def action_users(self) -> None:
         """Manage the users."""
+        self.query_one(UsersTab).expire()
         self.post_message(UsersRequested())
 
     def action_images(self) -> None:
         """Show the images and the space they take up."""
+        self.query_one(ImagesTab).expire()
         self.post_message(ImagesRequested())
 
     def action_logs(self) -> None:
@@ -367,38 +421,3 @@ _ABOUT_CLIENTS = (
     "Paste the lines on the client, as root or as a user with sudo. They contain no secret: the "
     "login asks for the password."
 )
-
-
-def _server_lines(server: ServerStatus) -> Iterator[Indented]:
-    """Yield the status of a server."""
-    if server.is_healthy:
-        yield _name_line("✓", "$text-success", server.server, f"  {server.os_name}")
-    else:
-        yield _name_line("!", "$text-warning", server.server, f"  {server.os_name}")
-    rows = status_rows(server)
-    width = max((len(row.label) for row in rows), default=0)
-    for row in rows:
-        head = Content.styled(f"  {row.label:<{width}}  ", "$text-muted")
-        colour = COLOURS[row.level] if row.level in {Level.WARNING, Level.BAD} else ""
-        yield Indented(head, Content.styled(printable(row.text), colour))
-    for problem in server.problems:
-        text = Content.styled(printable(explain(problem)), "$text-warning")
-        yield Indented(Content.styled("  ✗ ", "$text-warning"), text)
-
-
-def _error_lines(error: MoorageError) -> Iterator[Indented]:
-    yield _name_line("✗", "$text-error", error.server or "")
-    yield Indented(Content("  "), Content.styled(printable(explain(error)), "$text-error"))
-
-
-def _other_lines(other: RecordedServer) -> Iterator[Indented]:
-    yield _name_line("○", "$text-muted", other.destination)
-    yield Indented(Content("  "), Content("recorded as another server; not connected to"))
-
-
-def _name_line(sign: str, colour: str, server: str, os_name: str = "") -> Indented:
-    name = Content.styled(printable(server), "bold")
-    return Indented(
-        Content.styled(f"{sign} ", colour),
-        name + Content.styled(printable(os_name), "$text-muted"),
-    )

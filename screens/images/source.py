@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,13 +12,13 @@ from moorage.deploy.events import Event
 from moorage.deploy.images import ImagesRead
 from moorage.deploy.images_rows import with_uses
 from moorage.deploy.operations import Operations
-from moorage.images.alive import Limits
-from moorage.images.collection import NothingAliveError, plan_collection
+from moorage.deploy.space import collectable_size
 from moorage.images.details import ImageDetails, NoSuchImageError, image_details
 from moorage.images.usage import TagUsage, Usage, measure
 from screens.images.rows import Search
 from tui.events import EventQueue
 from tui.questions.asker import WizardAsker
+from tui.tasks import beside_keys
 
 if TYPE_CHECKING:
     from moorage.deploy.operations import OpenTransport
@@ -44,27 +41,6 @@ class Images:
     search: Search
 
 
-# Several threads can be at work at the same time.
-_USUAL_INTERVAL = sys.getswitchinterval()
-
-
-@contextmanager
-def _beside_keys() -> Iterator[None]:
-    """Let the interface answer keys at once while a thread of this process works hard.
-
-    Threads take turns often; and nothing here is cyclic, so looking through a million objects for
-    garbage would only hold up everything.
-    """
-    sys.setswitchinterval(0.0005)
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
-        sys.setswitchinterval(_USUAL_INTERVAL)
-
-
 def prepare(read: ImagesRead, activity: Activity) -> Images:
     """Measure images and prepare finding them. Takes a moment.
 
@@ -72,7 +48,7 @@ def prepare(read: ImagesRead, activity: Activity) -> Images:
         read: The images as they were read.
         activity: Their pushes and pulls, as far as they are known.
     """
-    with _beside_keys():
+    with beside_keys():
         usage = with_uses(measure(read.stored), activity)
         return Images(read, activity, usage, Search(usage))
 
@@ -84,7 +60,7 @@ def known_details(images: Images, tag: TagUsage) -> ImageDetails | None:
         images: The images it is from.
         tag: The tag.
     """
-    with _beside_keys(), suppress(NoSuchImageError):
+    with beside_keys(), suppress(NoSuchImageError):
         return image_details(images.read.stored, images.usage, tag.repository, tag.name, {})
     return None
 
@@ -95,15 +71,8 @@ def collectable(images: Images) -> int | None:
     Args:
         images: The images.
     """
-    read, pulls = images.read, images.activity.pulls
-    if read.bucket is not None:
-        return None  # a bucket cannot be collected yet
-    limits = Limits(read.server_time, known_since=pulls.known_since)
-    try:
-        with _beside_keys():
-            return plan_collection(read.stored, limits, pulls.last).freed
-    except NothingAliveError:
-        return None
+    with beside_keys():
+        return collectable_size(images.read, images.activity)
 
 
 class ImagesOnServers:
@@ -137,7 +106,7 @@ class ImagesOnServers:
             MoorageError: They could not be read.
         """
         self._open()
-        with _beside_keys():
+        with beside_keys():
             read, activity = self._operations.read_images_and_activity()
         return prepare(read, activity)
 
@@ -152,7 +121,7 @@ class ImagesOnServers:
             MoorageError: The server cannot be reached, or the tag's manifest is not known.
         """
         self._open()
-        with _beside_keys():
+        with beside_keys():
             return self._operations.read_image(images.read, images.usage, tag.repository, tag.name)
 
     def _open(self) -> None:

@@ -75,6 +75,7 @@ class FakeServer:
         logs: The output of ``logs.sh``.
         activity: What ``activity.sh`` prints: who pushed and pulled what.
         images: The folder of this machine that has its images; None if nothing was ever pushed.
+        trash: What ``trash.sh`` prints.
         images_fault: The error of reading the images.
         slow_images: An event that reading the images waits for, if it is to take long.
         has_no_logs: Whether its logs cannot be read.
@@ -106,6 +107,7 @@ class FakeServer:
     logs: bytes = b""
     activity: Index = field(default_factory=Index)
     images: Path | None = None
+    trash: bytes = b""
     images_fault: MoorageError | None = None
     slow_images: threading.Event | None = None
     has_no_logs: bool = False
@@ -284,6 +286,8 @@ class FakeConnection:
             output = gzip.compress(
                 "".join(f"{line}\n" for line in self._to.activity.write()).encode()
             )
+        elif script == shell_script("trash.sh"):
+            output = self._to.trash
         elif script in (shell_script("images.sh"), shell_script("blobs.sh")):
             return self._read_images(script, sent, on_stdout)
         else:

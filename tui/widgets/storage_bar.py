@@ -18,6 +18,7 @@ _LOOKS = {
     Kind.SHARED: ("▓", "$accent"),
     Kind.UNTAGGED: ("▒", "$text-muted"),
     Kind.COLLECTABLE: ("▚", "$text-warning"),
+    Kind.TRASH: ("x", "$text-muted"),
     Kind.FREE: ("·", "$text-muted"),
 }
 """The character and colour of each use; each is known without the other."""

@@ -212,8 +212,8 @@ class WizardApp(DeploymentApp):
         )
 
     @on(LogsRequested)
-    def _open_logs(self) -> None:
-        self.opening.open_logs()
+    def _open_logs(self, event: LogsRequested) -> None:
+        self.opening.open_logs(event.rows)
 
     @on(ImagesRequested)
     def _open_images(self) -> None:

@@ -9,6 +9,7 @@ from textual.message import Message
 
 if TYPE_CHECKING:
     from moorage.deploy.events import Event
+    from moorage.deploy.log_rows import LogFilter
     from moorage.desired.users import RegistryUser
     from tui.document.steps import Step
     from tui.questions.asker import Question
@@ -105,7 +106,15 @@ class SettingsRequested(Message):
 
 
 class LogsRequested(Message):
-    """Open the logs of the open deployment."""
+    """Open the logs of the open deployment.
+
+    Attributes:
+        rows: The requests to show; None for everything.
+    """
+
+    def __init__(self, rows: LogFilter | None = None) -> None:
+        super().__init__()
+        self.rows = rows
 
 
 class ImagesRequested(Message):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from moorage.answers.recorded import Path as RecordedPath
     from moorage.answers.recorded import RecordedServer
     from moorage.deploy.discovery import FoundDeployment, ReadDeployment
+    from moorage.deploy.log_rows import LogFilter
     from moorage.deploy.operations import OpenTransport
     from moorage.users.answers_sync import UsersChange
     from tui.document.draft import Draft
@@ -388,8 +389,12 @@ class Opening:
                 return
         self._app.notify(text, markup=False)
 
-    def open_logs(self) -> None:
-        """Open the logs of the open deployment."""
+    def open_logs(self, rows: LogFilter | None = None) -> None:
+        """Open the logs of the open deployment.
+
+        Args:
+            rows: The requests to show; None for everything.
+        """
         if self._session is None:
             return
         try:
@@ -399,7 +404,7 @@ class Opening:
             return
         from screens.logs.screen import LogsScreen
 
-        self._app.push_screen(LogsScreen(answers, self.asker, self._open_transport))
+        self._app.push_screen(LogsScreen(answers, self.asker, self._open_transport, rows))
 
     def open_images(self) -> None:
         """Open the images of the open deployment."""

@@ -48,7 +48,7 @@ def command(
     repository: str,
     accepted_host_keys: tuple[str, ...],
 ) -> int:
-    """Show the last pushes and pulls with their users, and the number of requests per hour.
+    """Show the last pushes and pulls with their users, requests per hour, and failed requests.
 
     Each server keeps an index of them, for longer than nginx's logs are kept. Moorage's own checks
     are left out, and refused requests only count as failed. The servers' state does not change.

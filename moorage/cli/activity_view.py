@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from moorage.cli.errors import as_json, explain
 from moorage.cli.plan_view import Line
 from moorage.cli.tables import Cell, aligned
-from moorage.deploy.activity import Activity, Event, Traffic
+from moorage.deploy.activity import Activity, Event, Failures, Traffic
 from moorage.deploy.last_seen import utc
 from moorage.escape import one_line
 from moorage.units import size_text
@@ -16,7 +17,7 @@ _SIGNS = {"push": "↑", "pull": "↓", "delete": "✗"}
 
 
 def activity_lines(activity: Activity, events: Sequence[Event], hours: int) -> Iterator[Line]:
-    """Yield the last pushes and pulls, then the requests per hour.
+    """Yield the last pushes and pulls, then the requests per hour and the failed ones by status.
 
     Args:
         activity: The deployment's activity.
@@ -38,6 +39,11 @@ def activity_lines(activity: Activity, events: Sequence[Event], hours: int) -> I
         head = tuple((title, "bold") for title in
                      ("hour", "requests", "failed", "pushes", "pulls", "sent"))  # fmt: skip
         yield from aligned([head, *(_traffic_cells(*each) for each in shown.items())])
+    failures = activity.failures(hours)
+    if failures:
+        yield ("",)
+        head = tuple((title, "bold") for title in ("status", "failed requests", "last in", ""))
+        yield from aligned([head, *map(_failure_cells, failures)])
 
 
 def _event_cells(event: Event, names_server: bool) -> tuple[Cell, ...]:
@@ -50,6 +56,10 @@ def _traffic_cells(hour: int, traffic: Traffic) -> tuple[Cell, ...]:
     failed: Cell = (f"{traffic.failed:,}", "yellow") if traffic.failed else "0"
     counts = (f"{traffic.pushes:,}", f"{traffic.pulls:,}", size_text(traffic.size))
     return (utc(hour * 3600), f"{traffic.requests:,}", failed, *counts)
+
+
+def _failure_cells(row: Failures) -> tuple[Cell, ...]:
+    return (str(row.status), f"{row.count:,}", utc(row.last), row.meaning)
 
 
 def _last(hours: Mapping[int, Traffic], count: int) -> dict[int, Traffic]:
@@ -83,6 +93,20 @@ def activity_as_json(activity: Activity, events: Sequence[Event], hours: int) ->
                 "bytes_sent": traffic.size,
             }
             for hour, traffic in _last(activity.hours, hours).items()
+        ],
+        # The last hour, each minute.
+        "minutes": [
+            {
+                "at": utc(minute * 60),
+                "requests": traffic.requests,
+                "failed": traffic.failed,
+                "bytes_sent": traffic.size,
+            }
+            for minute, traffic in activity.last_minutes(60, time.time())
+        ],
+        "failures": [
+            {"status": row.status, "count": row.count, "last_hour": utc(row.last)}
+            for row in activity.failures(hours)
         ],
         "servers": [
             {"server": server, "covers_since": utc(index.covers_since)}

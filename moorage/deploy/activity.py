@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from http import HTTPStatus
 
 from moorage.deploy.deployment import Deployment
 from moorage.errors import MoorageError
@@ -22,6 +23,8 @@ _MOST = 256 * 1024**2
 _NO_PYTHON = 3
 _PUSH_TAKES = 3600
 """Seconds before a push during which a client asks whether the tag exists."""
+_AHEAD = 5
+"""Minutes by which a server's clock can be ahead, for its last requests to be shown."""
 _ESCAPED = re.compile(r"\\x([0-9A-Fa-f]{2})")
 
 
@@ -118,6 +121,40 @@ class Traffic:
     size: int = 0
     pushes: int = 0
     pulls: int = 0
+
+
+@dataclass(frozen=True)
+class Failures:
+    """The failed requests with one status.
+
+    Attributes:
+        status: The status.
+        count: Their number.
+        last: The last hour with one, in seconds since 1970.
+    """
+
+    status: int
+    count: int
+    last: int
+
+    @property
+    def meaning(self) -> str:
+        """The status in words, as HTTP names it."""
+        try:
+            return HTTPStatus(self.status).phrase
+        except ValueError:
+            return _NGINX_STATUSES.get(self.status, "")
+
+
+_NGINX_STATUSES = {
+    444: "Connection closed without a response",
+    494: "Request header too large",
+    495: "Client certificate error",
+    496: "No client certificate",
+    497: "HTTP request to an HTTPS port",
+    499: "Client closed the connection",
+}
+"""Statuses that only nginx has, from its ngx_http_request.h."""
 
 
 @dataclass(frozen=True)
@@ -219,6 +256,36 @@ class Activity:
     def minutes(self) -> Mapping[int, Traffic]:
         """The requests of each of the last minutes, by the minute since 1970."""
         return _sums(each for index in self.indexes.values() for each in index.minutes.items())
+
+    def last_minutes(self, count: int, now: float) -> list[tuple[int, Traffic]]:
+        """Return each of the last minutes, since 1970, with its requests; also those without any.
+
+        Args:
+            count: The number of minutes.
+            now: The time, in seconds since 1970. A server's clock can be ahead of it.
+        """
+        minutes = self.minutes
+        ahead = [minute for minute in minutes if minute <= now / 60 + _AHEAD]
+        last = max([int(now // 60), *ahead])
+        return [(minute, minutes.get(minute, Traffic()))
+                for minute in range(last - count + 1, last + 1)]  # fmt: skip
+
+    def failures(self, hours: int = 24) -> list[Failures]:
+        """Return the failed requests of the last hours with requests, by status, most first.
+
+        Args:
+            hours: The number of hours.
+        """
+        newest = max(self.hours, default=0)
+        found: dict[int, list[int]] = {}
+        for index in self.indexes.values():
+            for (hour, status), count in index.failed.items():
+                if newest - hours < hour <= newest:
+                    sums = found.setdefault(status, [0, 0])
+                    sums[0] += count
+                    sums[1] = max(sums[1], hour * 3600)
+        rows = (Failures(status, *sums) for status, sums in found.items())
+        return sorted(rows, key=lambda row: (-row.count, row.status))
 
 
 def read_activity(deployment: Deployment, timeout: float = DEADLINE) -> Activity:

@@ -136,7 +136,15 @@ def operator() -> str:
 
 def revision_of(facts: Facts) -> Revision:
     """Return the revision that a server recorded."""
-    record = deployment_record(facts)
+    return revision_in(deployment_record(facts))
+
+
+def revision_in(record: Mapping[str, Any]) -> Revision:
+    """Return the revision in a server's record.
+
+    Args:
+        record: The content of deployment.json; any of it can be wrong.
+    """
     return Revision(
         _number(record.get("revision")) or 0,
         line_of(record.get("by")),

@@ -42,6 +42,7 @@ MOST_USERS = 20_000
 MOST_EVENTS = 300
 MOST_HOURS = 31 * 24
 MOST_MINUTES = 120
+MOST_FAILED_HOURS = 48
 LONGEST_LINE = 1 << 20
 PUSH, PULL, LOOK = 0, 1, 2
 """Where a use is in an image's marks."""
@@ -89,6 +90,7 @@ class Index:
         minutes: By minute since 1970, for the last two hours: requests, failed requests, bytes
             sent, pushes, pulls.
         hours: The same by hour, for the time before.
+        failed: By hour since 1970 and status, for the last two days: failed requests.
         events: The last pushes, pulls and deletions, oldest first: time, kind, user, repository,
             tag or digest.
         logs: By how a log begins, as length and checksum: the number of bytes read from it.
@@ -103,6 +105,7 @@ class Index:
         self.users: dict[str, list[int]] = {}
         self.hours: dict[int, list[int]] = {}
         self.minutes: dict[int, list[int]] = {}
+        self.failed: dict[tuple[int, int], int] = {}
         self.events: deque[tuple[int, str, str, str, str]] = deque(maxlen=MOST_EVENTS)
         self.logs: dict[str, int] = {}
         self.live = ""
@@ -128,6 +131,8 @@ class Index:
         for kind, totals in (("hour", self.hours), ("minute", self.minutes)):
             for key in sorted(totals):
                 yield "\t".join(map(str, (kind, key, *totals[key])))
+        for (hour, status), count in sorted(self.failed.items()):
+            yield f"failed\t{hour}\t{status}\t{count}"
         for at, what, user, repository, reference in self.events:
             yield f"event\t{at}\t{what}\t{user}\t{repository}\t{reference}"
         # Names of users are long and repeat, so images have their numbers.
@@ -172,6 +177,9 @@ def parse_index(text: str) -> Index:
             totals = index.hours if kind == "hour" else index.minutes
             key, requests, failed, size, pushes, pulls = map(int, values)
             totals[key] = [requests, failed, size, pushes, pulls]
+        elif kind == "failed":
+            hour, status, count = map(int, values)
+            index.failed[hour, status] = count
         elif kind == "event":
             at_text, what, user, where, reference = values
             index.events.append((int(at_text), what, user, where, reference))
@@ -259,7 +267,10 @@ class Recorder:
             self._total = self._index.minutes.setdefault(self._minute, [0] * _TOTALS)
         total = self._total
         total[0] += 1
-        total[1] += _has_failed(fields)
+        if _has_failed(fields):
+            total[1] += 1
+            failed, which = self._index.failed, (at // 3600, int(fields[2]))
+            failed[which] = failed.get(which, 0) + 1
         if fields[6].isdigit() and len(fields[6]) < 16:
             total[2] += int(fields[6])
 
@@ -585,6 +596,9 @@ def _limit(index: Index) -> None:
             hour[place] += count
     for hour_key in sorted(index.hours)[:-MOST_HOURS]:
         del index.hours[hour_key]
+    last_hour = max((hour for hour, _ in index.failed), default=0)
+    for which in [each for each in index.failed if each[0] <= last_hour - MOST_FAILED_HOURS]:
+        del index.failed[which]
     by_use = sorted((_last_use(marks), key) for key, marks in index.images.items())
     for at, key in by_use[: max(len(by_use) - MOST_IMAGES, 0)]:
         del index.images[key]

@@ -59,6 +59,7 @@ class ImagesTab(Tab[Space]):
     ImagesTab #images-space { height: auto; }
     ImagesTab #images-growth { height: auto; padding: 0 2; color: $text-muted; }
     ImagesTab #images-tables { height: 1fr; layout: vertical; }
+    ImagesTab.-roomy #images-tables { layout: horizontal; }
     ImagesTab .tab--heading { margin-top: 1; }
     """
 

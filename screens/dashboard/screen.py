@@ -27,6 +27,7 @@ from moorage.escape import printable
 from moorage.recents import UNFINISHED
 from moorage.servers.transport import Cancel
 from moorage.unseen_passwords import unseen_passwords
+from screens.dashboard.activity_tab import ActivityTab
 from screens.dashboard.images_tab import ImagesTab
 from screens.dashboard.overview_tab import OverviewTab
 from screens.dashboard.server_list import ServerList
@@ -54,7 +55,7 @@ from tui.widgets.header import HeaderBar
 from tui.widgets.key_footer import KeyFooter
 from tui.wizard_session import WizardSession
 
-TABS = ("overview", "images", "users")
+TABS = ("overview", "images", "users", "activity")
 """The tabs by ID, in order."""
 
 
@@ -87,7 +88,6 @@ class DashboardScreen(Screen[None]):
     DashboardScreen.-wide ServerList {
         width: 32; height: 1fr; padding: 1 2; background: $surface;
     }
-    DashboardScreen.-wide #images-tables { layout: horizontal; }
     """
 
     REFRESH: ClassVar[float] = 60.0
@@ -115,6 +115,7 @@ class DashboardScreen(Screen[None]):
                     yield OverviewTab()
                     yield ImagesTab(reader, id="images")
                     yield UsersTab(reader, id="users")
+                    yield ActivityTab(reader, id="activity")
         yield KeyFooter()
 
     def on_mount(self) -> None:

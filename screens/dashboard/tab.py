@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import ClassVar, Generic, TypeVar
 
-from textual import work
+from textual import events, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -26,6 +26,8 @@ from tui.tasks import beside_keys, in_thread
 from tui.wizard_session import WizardSession
 
 Found = TypeVar("Found")
+_ROOMY = 100
+"""Columns from which a tab has room for two tables beside each other."""
 
 
 class Reader:
@@ -140,6 +142,10 @@ class Tab(Vertical, Generic[Found]):
     def on_mount(self) -> None:
         """Show no empty tables."""
         self.add_class("-unread")
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Put tables beside each other where there is room."""
+        self.set_class(event.size.width >= _ROOMY, "-roomy")
 
     @property
     def first_focus(self) -> Widget | None:

@@ -16,7 +16,7 @@ from textual.widgets import Static
 
 from moorage.answers.model import Answers
 from moorage.deploy.deployment import Deployment
-from moorage.deploy.log_rows import LEVELS, Level, LogRow
+from moorage.deploy.log_rows import LEVELS, Level, LogFilter, LogRow
 from moorage.deploy.logs import LogTail
 from moorage.deploy.operations import OpenTransport
 from moorage.errors import MoorageError
@@ -39,6 +39,7 @@ class LogsScreen(Screen[None]):
         answers: The deployment's answers, with its servers.
         asker: Asks the operator for secrets.
         open_transport: Opens a connection; None goes over SSH.
+        rows: The requests to show at first; None for everything.
     """
 
     help_text = (
@@ -59,9 +60,14 @@ class LogsScreen(Screen[None]):
             self.entries = entries
 
     def __init__(
-        self, answers: Answers, asker: WizardAsker, open_transport: OpenTransport | None = None
+        self,
+        answers: Answers,
+        asker: WizardAsker,
+        open_transport: OpenTransport | None = None,
+        rows: LogFilter | None = None,
     ) -> None:
         super().__init__()
+        self._rows = rows
         self._domain = answers.registry.domain
         self._names = [server.host for server in answers.servers]
         self._deployment = Deployment(answers, asker, open_transport=open_transport)
@@ -80,6 +86,8 @@ class LogsScreen(Screen[None]):
         self._log = self.query_one(LogView)
         if len(self._names) == 1:
             self._log.show(server=self._names[0])
+        if self._rows is not None:
+            self._log.show(rows=self._rows)
         self._log.focus()
         self._show_title()
         self._tail.start()

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -151,13 +152,44 @@ async def test_more_servers_than_fit_are_counted() -> None:
         await wizard.see("! registry-0.example.com  ! registry-1.example.com  +3 more")
 
 
+@pytest.mark.parametrize("size", SIZES)
+async def test_activity_shows_requests_and_opens_the_logs_of_a_row(
+    alpha: FakeServer, size: tuple[int, int]
+) -> None:
+    push = "/v2/team-a/app/manifests/v1.1"
+    alpha.activity = requests(
+        (7200, "ci", "201", "PUT", push),
+        (600, "ana", "200", "GET", push),
+        (300, "ana", "404", "GET", "/v2/team-a/app/manifests/none"),
+        (120, "ana", "404", "GET", "/v2/team-a/app/manifests/none"),
+        (60, "ana", "502", "GET", push),
+    )
+    async with dashboard(alpha, size=size) as wizard:
+        await wizard.press("4")
+        await wizard.see(
+            "4 requests in 60 min, max 1", "19.5 KiB sent in 60 min", "↓ pull", "↑ push"
+        )
+        await wizard.see("3 failed requests in 24 h", "404", "Not Found", "502")
+        await wizard.press("enter")
+        await wizard.see("Logs", "user ana", "team-a/app")
+        await wizard.press("escape")
+        await wizard.see("▌4 Activity▐")
+        await wizard.press("tab", "enter")
+        await wizard.see("Logs", "status 404")
+
+
+async def test_activity_names_the_server_whose_log_cannot_be_read() -> None:
+    alpha, beta = deployed(FakeServer("alpha")), deployed(FakeServer("beta", has_no_logs=True))
+    async with dashboard(alpha, beta) as wizard:
+        await wizard.press("4")
+        await wizard.see("! beta: No answer.", "No pushes or pulls yet", "No failed requests")
+
+
 async def test_names_from_servers_are_shown_as_they_are(alpha: FakeServer) -> None:
     async with dashboard(alpha, size=(120, 40)) as wizard:
         await wizard.press("2")
         await wizard.see("7 repositories")
         table = wizard.app.screen.query_one("#largest", RowTable)
-        row = table.rows[0]
-        table.show([type(row)(**{**{f: getattr(row, f) for f in row.__slots__},
-                                 "name": "[red]x\x1b]0;title\x07\n日本"})])  # fmt: skip
+        table.show([replace(table.rows[0], name="[red]x\x1b]0;title\x07\n日本")])
         await wizard.see(r"[red]x\x1b]0;title\x07\n日本")
         assert "\x1b" not in wizard.text

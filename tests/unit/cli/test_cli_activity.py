@@ -87,3 +87,24 @@ def test_nothing_is_complete_without_one_of_the_servers(
     assert limited.code == 0
     assert limited.json["covers_since"] is None
     assert [each["server"] for each in limited.json["servers"]] == [ONE]
+
+
+def test_failed_requests_by_status_and_each_minute_of_the_last_hour(
+    moorage: Moorage, two: Path, servers: FakeServers
+) -> None:
+    for server in (ONE, TWO):
+        servers[server].activity = _index(NOON)
+        servers[server].activity.failed = {(HOUR, 404): 3, (HOUR, 499): 1, (HOUR - 30, 500): 9}
+    outcome = moorage("activity", str(two))
+    assert [line.split() for line in outcome.stdout.splitlines()[-3:]] == [
+        ["status", "failed", "requests", "last", "in"],
+        ["404", "6", "2026-09-21T18:00:00Z", "Not", "Found"],
+        ["499", "2", "2026-09-21T18:00:00Z", "Client", "closed", "the", "connection"],
+    ]
+    value = moorage("activity", str(two), "--json").json
+    assert value["failures"] == [
+        {"status": 404, "count": 6, "last_hour": "2026-09-21T18:00:00Z"},
+        {"status": 499, "count": 2, "last_hour": "2026-09-21T18:00:00Z"},
+    ]
+    assert len(value["minutes"]) == 60
+    assert {"at", "requests", "failed", "bytes_sent"} == set(value["minutes"][0])

@@ -607,3 +607,23 @@ def test_what_servers_run_needs_no_more_than_their_python(log: Path) -> None:
     minimal = {"calendar", "errno", "fcntl", "hashlib", "os", "re", "stat", "sys", "time", "zlib"}
     assert imported <= minimal
     assert LOOK == 2
+
+
+def test_failed_requests_are_counted_by_hour_and_status_for_two_days(tmp_path: Path) -> None:
+    hour = T0 // 3600
+    lines = [
+        line(0, status=404),
+        line(1, status=404),
+        line(2, status=502),
+        line(3, status=404, method="HEAD"),  # the beginning of a push
+        line(4, status=401, user="-"),  # before a client sends its password
+        line(5, status=200),
+    ]
+    index = index_of(*lines)
+    assert index.failed == {(hour, 404): 2, (hour, 502): 1}
+    assert parse_index("".join(f"{each}\n" for each in index.write())).failed == index.failed
+    log = tmp_path / "moorage.log"
+    log.write_text("".join(f"{each}\n" for each in [*lines, line(50 * 3600, status=403)]))
+    whole = Index()
+    update(whole, str(log), now=T0 + 51 * 3600)
+    assert whole.failed == {(hour + 50, 403): 1}

@@ -107,7 +107,7 @@ class CollectorAtWork:
 
     def run(self, killed_after: int = 0, **task: object) -> tuple[list[str], str]:
         """Run to the end; returns the words of its result, none if it was killed, and its log."""
-        output = self.start(killed_after, **task).communicate(timeout=120)[0]
+        output = self.start(killed_after, **task).communicate(timeout=1200)[0]
         results = [line for line in output.splitlines() if line.startswith("@result")]
         return (results[-1].split("\t")[1:] if results else []), output
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import math
 import os
+import random
 import socket
 from contextlib import closing
 from pathlib import Path
@@ -26,7 +28,8 @@ from moorage.images.sweep import TRASH
 
 REPOSITORIES = int(os.environ.get("MOORAGE_STORE_REPOSITORIES", "14"))
 TAGS = 20 if REPOSITORIES > 100 else 4
-SEEDS = range(1 if REPOSITORIES > 100 else 60 if os.environ.get("MOORAGE_THOROUGH") else 3)
+IS_THOROUGH = bool(os.environ.get("MOORAGE_THOROUGH"))
+SEEDS = range(1 if REPOSITORIES > 100 else 60 if IS_THOROUGH else 3)
 
 MEDIA_TYPES = sorted(INDEXES | IMAGES)
 
@@ -121,4 +124,36 @@ def test_everything_alive_stays_and_nothing_dead_does(tmp_path: Path, seed: int)
         (status, *_), log = server.run(action="restore")
         assert status == "done", log
     assert contents(generated.root) == before
+    assert not list((generated.root / TRASH).glob("[!.]*"))
+
+
+@pytest.mark.parametrize("how", ["killed", "disk full"])
+def test_interrupted_nothing_alive_is_lost_and_the_next_run_continues(
+    tmp_path: Path, how: str
+) -> None:
+    generated = GeneratedRegistry(tmp_path / "images", 100, 6, 4)
+    generated.write(pause=0.0)
+    before = contents(generated.root)
+    # What was put back has been written just now, so nothing counts as young.
+    dead = PlainCollector(generated.root, math.inf).dead()
+    alive = {path: content for path, content in before.items() if path not in dead}
+    server = CollectorAtWork(tmp_path / "server", generated.root)
+    server.young_since = math.inf
+    chance, sign = random.Random(how), 1 if how == "killed" else -1
+    with nginx_that_holds(server.folder / "web"):
+        for _ in range(40 if IS_THOROUGH else 4):
+            server.run(killed_after=sign * chance.randint(1, 3 * len(dead)))
+            assert contents(generated.root).items() >= alive.items()
+            server.run(killed_after=sign * chance.randint(1, len(dead)), action="restore")
+            assert contents(generated.root).items() >= alive.items()
+        (status, *_), log = server.run()
+        assert status == "done", log
+        assert contents(generated.root) == alive
+        # The trash is emptied, with interruptions.
+        for _ in range(10 if IS_THOROUGH else 2):
+            server.run(killed_after=sign * chance.randint(1, 2 * len(dead)), purges=True)
+            assert contents(generated.root) == alive
+        (status, *_), log = server.run(purges=True)
+        assert status == "done", log
+    assert contents(generated.root) == alive
     assert not list((generated.root / TRASH).glob("[!.]*"))

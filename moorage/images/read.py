@@ -14,6 +14,8 @@ from moorage.images.tree import Tree, TreeBuilder
 LARGEST_OUTPUT = 1024**3
 """Bytes of the output of a script, decompressed: a registry with millions of files."""
 _BLOCK = 512
+_LISTINGS, _LINKS, _MANIFESTS = (0, 1), 2, 3
+"""Numbers of the streams."""
 SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -79,28 +81,28 @@ class StoredReader:
         Raises:
             ValueError: The output was cut.
         """
-        self._streams.check_complete(3)
+        self._streams.check_complete(4)
         return assemble(self._builder.tree, self._contents, self._known)
 
     def _take(self, stream: int, data: bytes) -> None:
-        if stream == 1:
+        if stream == _LINKS:
             self._links.append(data)
             return
         self._rest += data
-        if stream == 0:
+        if stream in _LISTINGS:
             entries, _, self._rest = self._rest.rpartition(b"\0")
             self._builder.add_listing(entries)
-        elif stream == 2:
+        elif stream == _MANIFESTS:
             self._read_manifests()
         if len(self._rest) > 2 * LARGEST:
             raise ValueError("the output is damaged")
 
     def _end(self, stream: int) -> None:
-        if stream == 0 and self._rest:
+        if stream in _LISTINGS and self._rest:
             raise ValueError("the listing was cut")
-        if stream == 1:
+        if stream == _LINKS:
             self._builder.add_links(_links(b"".join(self._links)))
-        if stream == 2 and self._rest.strip(b"\0"):
+        if stream == _MANIFESTS and self._rest.strip(b"\0"):
             raise ValueError("the archive is damaged")
         self._rest = b""
 

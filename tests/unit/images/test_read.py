@@ -193,10 +193,10 @@ def test_a_known_manifest_counts_only_while_it_is_stored(registry: StoredRegistr
         ([b"\x00" * 100], "not enough values"),
         ([b"1 2 3 " + b"x" * 10_000_000], "damaged"),
         ([b"1 x 3 path\0"], "could not convert"),
-        ([b"", b"", b"x" * 124 + b"77777777777\0" + b"x" * 400], "damaged"),
-        ([b"", b"", b"x" * 124 + b"-7777777777\0" + b"x" * 400], "damaged"),
+        ([b"", b"", b"", b"x" * 124 + b"77777777777\0" + b"x" * 400], "damaged"),
+        ([b"", b"", b"", b"x" * 124 + b"-7777777777\0" + b"x" * 400], "damaged"),
         ([b"", b""], "cut"),
-        ([b"", b"", b"", b""], "cut"),
+        ([b"", b"", b"", b"", b""], "cut"),
     ],
 )
 def test_an_output_of_something_else_is_refused(streams: list[bytes], reason: str) -> None:
@@ -211,3 +211,26 @@ def test_what_is_not_gzip_or_too_much_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("moorage.images.read.LARGEST_OUTPUT", 1024 * 1024)
     with pytest.raises(ValueError, match="more than 1 MiB"):
         read_stored(gzip.compress(bytes(10_000_000)), {})
+
+
+def test_a_registry_without_content_is_read(registry: StoredRegistry) -> None:
+    registry.write("repositories/a/_uploads/1/startedat")
+    assert list(registry.read().tree.repositories) == ["a"]
+
+
+def test_without_space_for_the_listing_nothing_is_read(
+    registry: StoredRegistry, tmp_path: Path
+) -> None:
+    registry.image("a", [registry.blob("a", b"1")], "v1")
+    full = tmp_path / "bin/gzip"
+    full.parent.mkdir()
+    full.write_text(
+        '#!/bin/sh\nif [ -f /proc/self/fd/1 ]; then exit 1; fi\nexec /usr/bin/gzip "$@"\n'
+    )
+    full.chmod(0o755)
+    completed = subprocess.run(
+        ["sh", "-c", shell_script("images.sh")], input=f"{registry.root}\n".encode(),
+        env={"PATH": f"{full.parent}:/usr/bin:/bin"}, capture_output=True, check=False,
+    )  # fmt: skip
+    assert completed.returncode == 4
+    assert b"no space for the listing" in completed.stderr

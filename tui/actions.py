@@ -158,13 +158,15 @@ AREAS = {
         Action("enter", "open", "Open", "Open what is selected: images, users, logs, a run's log",
                is_first=True),
         Action("1", "show_tab('overview')", "Tabs", "State of each server, problems and space",
-               "Overview", "status health problems dashboard tab", "1-4"),
+               "Overview", "status health problems dashboard tab", "1-5"),
         Action("2", "show_tab('images')", "", "Largest repositories, and those pushed to last",
                "Largest and latest images", "dashboard tab"),
         Action("3", "show_tab('users')", "", "Who can log in, and when they were last here",
                "Users by last login", "accounts last seen dashboard tab"),
         Action("4", "show_tab('activity')", "", "Requests, last pushes and pulls, and failures",
                "Activity", "requests pushes pulls failures traffic dashboard tab"),
+        Action("5", "show_tab('runs')", "", "Applies and other changes: when, by whom, the result",
+               "Runs", "history applies changes who revision dashboard tab"),
         # Or a table would take them and scroll by one column.
         Action("right", "next_tab(1)", "", "Next tab; Left: previous tab", is_first=True),
         Action("left", "next_tab(-1)", is_first=True),
@@ -309,6 +311,15 @@ AREAS = {
         Action("left", "sideways(-20)", is_first=True),
         _COPY_LOG,
         Action("escape", "back", "Back", "Back"),
+    )),
+    "run_log": Area("The log of a past run", (
+        _FIND,
+        # Or the log would take them and scroll by one column.
+        Action("right", "sideways(20)", "", "Scroll sideways in long lines", display="←→",
+               is_first=True),
+        Action("left", "sideways(-20)", is_first=True),
+        _COPY_LOG,
+        Action("escape", "back", "Back", "Back to the runs"),
     )),
     "copy_block": Area("Lines to copy", (
         Action("s", "save_lines", "Save", "Save the lines to a file", "Save the lines",

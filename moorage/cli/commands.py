@@ -20,6 +20,9 @@ _COMMANDS = {
     "activity": LazyCommand(
         "moorage.cli.activity", "Show who pushed and pulled what, and the requests per hour."
     ),
+    "history": LazyCommand(
+        "moorage.cli.history", "Show who changed what and when, and how it ended."
+    ),
     "verify": LazyCommand("moorage.cli.verify", "Check the registry from outside, as a client."),
     "users": LazyCommand("moorage.cli.users.group", "Manage the registry's users."),
     "images": LazyCommand(
@@ -80,7 +83,7 @@ def moorage(context: click.Context) -> None:
     """Install, secure and run a private Docker registry on your servers, over SSH.
 
     Without a command, opens the wizard. FILE is an answers file, as saved by the wizard. validate,
-    plan, status, logs, activity, verify and schema change nothing.
+    plan, status, logs, activity, history, verify and schema change nothing.
     """
     if context.invoked_subcommand is None:
         from moorage.cli.wizard import open_wizard

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from moorage.deploy.clients import Access
     from moorage.deploy.events import RunEnded
     from moorage.deploy.handover import Handover
+    from moorage.deploy.history import History
     from moorage.deploy.images import ImagesRead
     from moorage.deploy.last_seen import SeenRead
     from moorage.deploy.plan import Plan
@@ -402,6 +403,14 @@ class Operations:
         activity = read_activity(self.deployment)
         self.asker.forget_refused(*activity.left_out)
         return activity
+
+    def read_history(self) -> History:
+        """Read the runs that the servers keep; see :mod:`moorage.deploy.history`."""
+        from moorage.deploy.history import read_history
+
+        history = read_history(self.deployment)
+        self.asker.forget_refused(*history.left_out)
+        return history
 
     def read_last_seen(self) -> SeenRead:
         """Read each user's last login and push on any server."""

@@ -1,4 +1,4 @@
-"""Where a problem of a server is repaired, by its code; each interface names its key or command."""
+"""The place where a problem of a server is repaired; each interface names its key or command."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from moorage.errors import CannotConnect, MoorageError
 
 
 class Repair(StrEnum):
-    """What repairs a problem."""
+    """The means to repair a problem."""
 
     APPLY = "apply"
     SETTINGS = "settings"

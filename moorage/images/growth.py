@@ -1,4 +1,4 @@
-"""How fast the images grow: from the times at which what is stored now was written."""
+"""The growth of the images, from the times at which what is stored now was written."""
 
 from __future__ import annotations
 

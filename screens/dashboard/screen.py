@@ -30,6 +30,8 @@ from moorage.unseen_passwords import unseen_passwords
 from screens.dashboard.activity_tab import ActivityTab
 from screens.dashboard.images_tab import ImagesTab
 from screens.dashboard.overview_tab import OverviewTab
+from screens.dashboard.run_log import RunLogScreen
+from screens.dashboard.runs_tab import RunsTab
 from screens.dashboard.server_list import ServerList
 from screens.dashboard.tab import Reader, Tab
 from screens.dashboard.tab_bar import TabBar
@@ -55,7 +57,7 @@ from tui.widgets.header import HeaderBar
 from tui.widgets.key_footer import KeyFooter
 from tui.wizard_session import WizardSession
 
-TABS = ("overview", "images", "users", "activity")
+TABS = ("overview", "images", "users", "activity", "runs")
 """The tabs by ID, in order."""
 
 
@@ -103,9 +105,10 @@ class DashboardScreen(Screen[None]):
         self._timer: Timer | None = None
         self._is_covered = False
         self._has_space = False
+        self._reader = Reader(session, open_transport)
 
     def compose(self) -> ComposeResult:
-        reader = Reader(self._session, self._open_transport)
+        reader = self._reader
         yield HeaderBar(self._session.draft.registry_name, "Dashboard")
         with Container(id="body"):
             yield ServerList()
@@ -116,6 +119,7 @@ class DashboardScreen(Screen[None]):
                     yield ImagesTab(reader, id="images")
                     yield UsersTab(reader, id="users")
                     yield ActivityTab(reader, id="activity")
+                    yield RunsTab(reader, id="runs")
         yield KeyFooter()
 
     def on_mount(self) -> None:
@@ -294,6 +298,11 @@ class DashboardScreen(Screen[None]):
     def _images_read(self, event: ImagesTab.Read) -> None:
         self._has_space = True
         self._overview.show_space(event.space.parts, event.space.growth_text)
+
+    @on(RunsTab.LogRequested)
+    def _show_log(self, event: RunsTab.LogRequested) -> None:
+        name = self._session.draft.registry_name
+        self.app.push_screen(RunLogScreen(self._reader, event.row, name))
 
     @on(Tab.Changed)
     def _tab_changed(self) -> None:

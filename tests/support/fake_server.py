@@ -75,6 +75,8 @@ class FakeServer:
         logs: The output of ``logs.sh``.
         activity: What ``activity.sh`` prints: who pushed and pulled what.
         images: The folder of this machine that has its images; None if nothing was ever pushed.
+        history: What ``history.sh`` prints.
+        run_log: What ``run_log.sh`` prints.
         trash: What ``trash.sh`` prints.
         images_fault: The error of reading the images.
         slow_images: An event that reading the images waits for, if it is to take long.
@@ -107,6 +109,8 @@ class FakeServer:
     logs: bytes = b""
     activity: Index = field(default_factory=Index)
     images: Path | None = None
+    history: bytes = b"end\n"
+    run_log: bytes = b""
     trash: bytes = b""
     images_fault: MoorageError | None = None
     slow_images: threading.Event | None = None
@@ -286,6 +290,9 @@ class FakeConnection:
             output = gzip.compress(
                 "".join(f"{line}\n" for line in self._to.activity.write()).encode()
             )
+        elif script in (shell_script("history.sh"), shell_script("run_log.sh")):
+            kept = self._to.history if script == shell_script("history.sh") else self._to.run_log
+            output = gzip.compress(kept)
         elif script == shell_script("trash.sh"):
             output = self._to.trash
         elif script in (shell_script("images.sh"), shell_script("blobs.sh")):

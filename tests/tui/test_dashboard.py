@@ -185,6 +185,42 @@ async def test_activity_names_the_server_whose_log_cannot_be_read() -> None:
         await wizard.see("! beta: No answer.", "No pushes or pulls yet", "No failed requests")
 
 
+RUNS = (
+    "run\t20261128T110000000-bbbb\tno\t1795863700\t1795863600\tapply\tpackages\tfailed\tcannot_write"
+    "\t/etc/[red]x\n"
+    'record\t{"revision": 3, "by": "ana@laptop", "history": '
+    '[{"revision": 3, "answers": ["ssl.mode"]}]}\n'
+    "run\t20261128T100000000-aaaa\tno\t1795860042\t1795860000\tusers\tdrain\tdone\t\t\n"
+    'record\t{"revision": 2, "by": "ci", "history": [{"revision": 2, "added": ["carl"]}]}\n'
+    "end\n"
+)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_runs_are_listed_and_enter_shows_a_log(
+    alpha: FakeServer, size: tuple[int, int]
+) -> None:
+    alpha.history = RUNS.encode()
+    alpha.run_log = b"@step\t1\tpackages\nE: no luck \x1b[2J\n@result\tfailed\tcannot_write\t/x\n"
+    async with dashboard(alpha, size=size) as wizard:
+        await wizard.press("5")
+        await wizard.see("▌5 Runs▐", "ana@laptop", "1 min 40 s", "✗ failed", "42 s", "✓ done")
+        await wizard.see("revision 3", "✗ failed while installing packages: /etc/[red]x could not")
+        await wizard.press("enter")
+        await wizard.see("Installing packages", r"E: no luck \x1b[2J", "/x could not be written")
+        await wizard.press("slash")
+        await wizard.type("luck")
+        await wizard.press("enter")
+        await wizard.until(lambda: "Installing packages" not in wizard.text, "lines are found")
+        await wizard.press("escape")
+        await wizard.see("▌5 Runs▐", "ana@laptop")
+        await wizard.press("down")
+        await wizard.see("  added carl", "✓ done")
+        alpha.history = b"cut"
+        await wizard.press("ctrl+r")
+        await wizard.see("! alpha: its runs could not be read")
+
+
 async def test_names_from_servers_are_shown_as_they_are(alpha: FakeServer) -> None:
     async with dashboard(alpha, size=(120, 40)) as wizard:
         await wizard.press("2")

@@ -1,0 +1,74 @@
+"""The history of a deployment as text and as JSON values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from moorage.cli.errors import as_json, explain
+from moorage.cli.plan_view import Line
+from moorage.cli.tables import Cell, aligned
+from moorage.deploy.history import History, HistoryRow, RunOnServer
+from moorage.deploy.last_seen import utc
+from moorage.escape import one_line
+from moorage.rows import SIGNS, Level
+
+_STYLES = {Level.GOOD: "green", Level.BAD: "red", Level.WARNING: "yellow"}
+
+
+def history_lines(history: History) -> Iterator[Line]:
+    """Yield the runs and changes, latest first.
+
+    Args:
+        history: The history.
+    """
+    for error in history.left_out:
+        yield (("! ", "yellow"), (error.server or "", "bold"), f"  {explain(error)}")
+    if not history.rows:
+        yield ("No runs.",)
+        return
+    head = tuple((title, "bold") for title in ("when", "by", "took", "result", "what"))
+    yield from aligned([head, *map(_cells, history.rows)])
+
+
+def _cells(row: HistoryRow) -> tuple[Cell, ...]:
+    style = _STYLES.get(row.level, "")
+    result = f"{SIGNS[row.level]} {one_line(row.ending)}"
+    took = "-" if row.seconds is None else f"{row.seconds:.0f} s"
+    return (utc(int(row.at)) or "-", one_line(row.by) or "-", took, (result, style),
+            one_line(row.what))  # fmt: skip
+
+
+def history_as_json(history: History) -> dict[str, object]:
+    """Return the same as JSON values; see :func:`history_lines`."""
+    return {
+        "runs": [
+            {
+                "run": row.run_id or None,
+                "at": utc(int(row.at)) or None,
+                "kind": row.kind,
+                "by": row.by or None,
+                "revision": row.change.revision or None,
+                "added": list(row.change.added),
+                "removed": list(row.change.removed),
+                "changed": list(row.change.changed),
+                "answers": list(row.change.answers),
+                "has_more": row.change.has_more,
+                "status": row.status,
+                "seconds": row.seconds,
+                "servers": list(map(_server_as_json, row.runs)),
+            }
+            for row in history.rows
+        ],
+        "unread": [as_json(error) for error in history.left_out],
+    }
+
+
+def _server_as_json(run: RunOnServer) -> dict[str, object]:
+    return {
+        "server": run.server,
+        "status": run.status,
+        "code": run.record.code or None,
+        "step": run.record.step or None,
+        "message": run.record.message or None,
+        "seconds": run.seconds,
+    }

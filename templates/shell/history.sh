@@ -1,0 +1,49 @@
+# Prints the runs that are kept on this server, latest first, as gzip.
+#
+# Standard input: how many at most. Standard output, lines of fields separated by tabs:
+# - current and the content of deployment.json, on one line
+# - run, its ID, whether it is running, when its folder changed, when it began, its kind, its last step,
+#   the lines of its result
+# - record and the deployment.json that it was to write, or task and its task, on one line
+# What is larger than 256 KiB is cut.
+# shellcheck shell=sh
+set -u
+export LC_ALL=C
+IFS= read -r most
+
+# one_line NAME FILE: prints a file as one line after a name; JSON has line breaks only between values.
+one_line() {
+    [ -f "$2" ] && [ ! -L "$2" ] || return 0
+    printf '%s\t' "$1"
+    head -c 262144 "$2" | tr -d '\n\t'
+    printf '\n'
+}
+
+print_run() {
+    run=$1 running=no step='' status='' code='' values='' kind=''
+    # The last line counts.
+    while read -r begun; do step=$begun; done 2>/dev/null <"$run/step"
+    # A run from before there were codes has its message there, and no third line.
+    { read -r status && IFS= read -r code && IFS= read -r values; } 2>/dev/null <"$run/result"
+    # A run holds its lock until it ends, so a free lock means that it has ended.
+    if [ -z "$status" ] && [ -e "$run/lock" ] && ! flock -n "$run/lock" true; then running=yes; fi
+    changed=$(stat -c %Y "$run" 2>/dev/null) || return 0
+    began=$(head -c 65536 "$run/log" 2>/dev/null | sed -n 's/^@step\t\([0-9]\{1,15\}\)\t.*/\1/p' | head -n 1)
+    if [ -e "$run/plan/deployment.json" ]; then kind=apply; fi
+    if [ -e "$run/plan/undone.json" ]; then kind=users; fi
+    printf 'run\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$run" "$running" "$changed" "$began" "$kind" \
+        "$step" "$status" "$code" "$values"
+    one_line record "$run/plan/deployment.json"
+    one_line task "$run/task.json"
+}
+
+{
+    one_line current /etc/moorage/deployment.json
+    if cd /var/lib/moorage/runs 2>/dev/null; then
+        # shellcheck disable=SC2012 # Moorage names them: the time, and random digits
+        ls -1r | head -n "$most" | while IFS= read -r each; do
+            if [ -d "$each" ] && [ ! -L "$each" ]; then print_run "$each"; fi
+        done
+    fi
+    echo end
+} | gzip -1

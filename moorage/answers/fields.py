@@ -349,10 +349,12 @@ UserName = Annotated[
         longest=128,
     ),
 ]
+REPOSITORY_RULE = rf"({_COMPONENT}/)*{_COMPONENT}(/\*)?"
+"""A pattern for the name of a repository, or of all below a folder."""
 RepositoryRule = Annotated[
     str,
     matching(
-        rf"({_COMPONENT}/)*{_COMPONENT}(/\*)?",
+        REPOSITORY_RULE,
         "a repository such as team-a/app, or team-a/* for all below team-a: lower-case letters and "
         "digits, with . _ - between them",
     ),

@@ -33,6 +33,7 @@ from moorage.answers.fields import (
     reject,
 )
 from moorage.answers.model_dns import Dns
+from moorage.answers.model_retention import Collect, Keep, RetentionRule
 from moorage.answers.secrets import PasswordReference, SecretReference
 from moorage.answers.ssl import (
     Acme,
@@ -49,6 +50,7 @@ __all__ = [  # what other modules import from here
     "Answers",
     "AnswersModel",
     "CertificateFiles",
+    "Collect",
     "Credentials",
     "Dns",
     "DnsChallenge",
@@ -56,9 +58,11 @@ __all__ = [  # what other modules import from here
     "FilesystemStorage",
     "Hook",
     "ImageLogin",
+    "Keep",
     "Moment",
     "PrivateCa",
     "Registry",
+    "RetentionRule",
     "S3Storage",
     "Server",
     "Ssl",
@@ -335,6 +339,10 @@ class Answers(AnswersModel):
     """The users of the registry."""
     storage: Storage = Field(default_factory=Storage)
     """Where images are stored."""
+    retention: tuple[RetentionRule, ...] = ()
+    """Which tags are removed; the first rule for a repository decides. Without one, all stay."""
+    collect: Collect = Field(default_factory=Collect)
+    """When the server frees space by itself, and what it spares."""
     dns: Dns = Field(default_factory=Dns)
     """Who creates the DNS records."""
     ssl: Ssl = Field(default_factory=Ssl)
@@ -365,6 +373,16 @@ class Answers(AnswersModel):
         if self.dns.failover is not None and len(self.servers) == 1:
             message = "failover needs at least two servers, but only one is listed"
             raise reject("contradiction", message, ("dns", "failover"))
+        return self
+
+    @model_validator(mode="after")
+    def _schedule_fits_the_storage(self) -> Answers:
+        if self.collect.when is not None and self.storage.driver != "filesystem":
+            message = (
+                "a timer can only collect images on the server's disk, and these are in S3; run "
+                "'moorage images retain' and 'moorage images collect' from your machine instead"
+            )
+            raise reject("contradiction", message, ("collect", "when"), ("storage.driver",))
         return self
 
     @model_validator(mode="after")

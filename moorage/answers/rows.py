@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
-from moorage.answers.model import Answers, Server, User
+from moorage.answers.model import Answers, Keep, Server, User
 from moorage.answers.repository_rules import repositories_note
 from moorage.rows import Row
 
@@ -23,6 +23,7 @@ def answers_rows(answers: Answers) -> list[Row]:
         Row("servers", "Servers", _listed(_server(each) for each in answers.servers)),
         Row("credentials", "Users", _users(answers.credentials.users)),
         Row("storage", "Images", _images(answers)),
+        *_retention(answers),
         Row("dns", "DNS", "; ".join(_dns(answers))),
         Row("ssl", "Certificate", _certificate(answers)),
         Row("advanced", "Runs as", ", ".join(_runtime(answers))),
@@ -70,6 +71,34 @@ def _images(answers: Answers) -> str:
     s3 = storage.s3
     where = urlsplit(s3.regionendpoint).netloc if s3.regionendpoint else s3.region
     return f"in the bucket {s3.bucket} at {where}"
+
+
+def _retention(answers: Answers) -> Iterator[Row]:
+    """Yield the rules, in order, and when they apply; nothing without any."""
+    if answers.retention:
+        rules = (f"{', '.join(each.repositories)} keep {keep_text(each.keep)}"
+                 for each in answers.retention)  # fmt: skip
+        yield Row("retention", "Retention", "; ".join(rules))
+    if answers.collect.when is not None:
+        what = "removes tags by these rules and " if answers.retention else ""
+        yield Row("collect", "Schedule", f"{answers.collect.when}: {what}frees the space")
+    elif answers.retention:
+        yield Row("collect", "Schedule", "none: the rules apply with 'moorage images retain'")
+
+
+def keep_text(keep: Keep) -> str:
+    """Return what a retention rule keeps, in words.
+
+    Args:
+        keep: Its conditions.
+    """
+    parts = []
+    if keep.last is not None:
+        parts.append("the last image" if keep.last == 1 else f"the last {keep.last} images")
+    parts += [", ".join(keep.tags)] if keep.tags else []
+    parts += [f"what was pushed within {keep.pushed_within}"] if keep.pushed_within else []
+    parts += [f"what was pulled within {keep.pulled_within}"] if keep.pulled_within else []
+    return " or ".join(parts)
 
 
 def _dns(answers: Answers) -> Sequence[str]:

@@ -143,7 +143,7 @@ def plan_collect(
             server=read.server,
             code="images_nothing_alive",
         ) from error
-    task = _task(
+    task = task_of(
         read, "collect", grace=grace, young=young, takes_untagged=takes_untagged, purges=purges
     )
     return CollectPlan(read, collection, task, read_trash_of(deployment, read))
@@ -179,7 +179,7 @@ def plan_delete(deployment: Deployment, names: Sequence[str]) -> DeletePlan:
     manifests = sum(entry.is_manifest for entry in entries)
     manifests += sum(len(stored.tree.repositories[each].manifests) for each in repositories)
     size = tagged_size(stored) - tagged_size(stored, pairs, repositories)
-    task = _task(
+    task = task_of(
         read, "delete", tags=tuple(dict.fromkeys(tags)), repositories=tuple(repositories),
         looks=(1.0,),
     )  # fmt: skip
@@ -212,7 +212,7 @@ def plan_restore(deployment: Deployment, names: Sequence[str]) -> tuple[ImagesRe
             tags.append((repository, tag, ""))
         else:
             repositories.append(repository)
-    task = _task(read, "restore", tags=tuple(tags), repositories=tuple(repositories))
+    task = task_of(read, "restore", tags=tuple(tags), repositories=tuple(repositories))
     return read, task
 
 
@@ -328,6 +328,13 @@ def check_can_move(facts: Facts) -> None:
         )
 
 
-def _task(read: ImagesRead, action: str, **more: object) -> Task:
+def task_of(read: ImagesRead, action: str, **more: object) -> Task:
+    """Return a task for the store that images were read from.
+
+    Args:
+        read: The images.
+        action: See :class:`Task`.
+        **more: Its other attributes.
+    """
     store = read.facts.store.marker if read.facts.store is not None else None
     return Task(action, str(read.store.folder), store or "", **more)  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from moorage.images.alive import Alive, Limits, find_alive
+from moorage.images.manifests import below
 from moorage.images.read import Stored
 from moorage.images.sweep import Entry
 from moorage.images.tree import Tree
@@ -115,7 +116,9 @@ def plan_deletion(
     trees = stored.tree.repositories
     digests: dict[str, set[str]] = {}
     for name, tag in removed:
-        digests.setdefault(name, set()).update(_below(stored, trees[name].tags[tag].digest))
+        digests.setdefault(name, set()).update(
+            below(stored.manifests, trees[name].tags[tag].digest)
+        )
     rest = Tree(dict(trees), stored.tree.blobs)
     for name, found in digests.items():
         manifests = {
@@ -167,21 +170,6 @@ def tagged_size(
     removed = [each for each in tags if each[0] not in without]
     alive = find_alive(tree, stored.manifests, limits, without=removed)
     return sum(file.size for digest, file in tree.blobs.items() if digest in alive.blobs)
-
-
-def _below(stored: Stored, digest: str) -> set[str]:
-    """Return the digests of a manifest and, for an index, of all its children."""
-    found: set[str] = set()
-    waiting = [digest]
-    while waiting:
-        each = waiting.pop()
-        if each in found:
-            continue
-        found.add(each)
-        manifest = stored.manifests.get(each)
-        if manifest is not None:
-            waiting += [child.digest for child in manifest.children]
-    return found
 
 
 def _dead_tags(tree: Tree, alive: Alive) -> Iterator[tuple[str, str]]:

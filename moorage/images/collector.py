@@ -28,6 +28,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ from moorage.images.hold import Hold, can_hold, clear, condemn, pardon
 from moorage.images.manifests import Manifest
 from moorage.images.read import Stored, read_stored
 from moorage.images.restore import restore
+from moorage.images.retention import Pulls, apply_rules, removed_tags, with_indexes
 from moorage.images.settings import unfit_settings
 from moorage.images.spare import Watch, empty_folders, find_spared
 from moorage.images.sweep import (
@@ -117,6 +119,7 @@ class Collector:
     _is_cancelled: bool = False
     _asked: Asked | None = None
     _numbers: dict[str, int] = field(default_factory=dict)
+    _sweeps: Iterator[int] = field(default_factory=count)
 
     @property
     def root(self) -> Path:
@@ -154,9 +157,8 @@ class Collector:
             say(f"put back what run {', '.join(interrupted)} had moved when it was interrupted")
         clear(self.places.web)
         try:
-            {"collect": self._collect, "delete": self._delete, "restore": self._restore}[
-                self.task.action
-            ]()
+            {"collect": self._collect, "delete": self._delete, "restore": self._restore,
+             "retain": self._retain, "scheduled": self._scheduled}[self.task.action]()  # fmt: skip
         finally:
             clear(self.places.web)
 
@@ -216,9 +218,7 @@ class Collector:
         """Return what can go; nothing that was written since."""
         young = max(self.task.young, now - since)
         known_since, pulled = self._pulls()
-        limits = Limits(
-            now, young, known_since=known_since, takes_untagged=self.task.takes_untagged
-        )
+        limits = Limits(now, young, self.task.untagged, known_since, self.task.takes_untagged)
         try:
             return plan_collection(stored, limits, pulled)
         except NothingAliveError as error:
@@ -311,8 +311,8 @@ class Collector:
         watched = Watch(self.root, tuple(entries), stored, since, tuple(empty))
         done: list[Sweep] = []
         failed: StopError | None = None
-        for number, start in enumerate(range(0, len(entries), MOST_AT_ONCE)):
-            name = f"{self.places.run.name}.{number:03}"
+        for start in range(0, len(entries), MOST_AT_ONCE):
+            name = f"{self.places.run.name}.{next(self._sweeps):03}"
             try:
                 self._check_cancelled()
                 done.append(self._sweep(name, entries[start : start + MOST_AT_ONCE], watched))
@@ -438,6 +438,39 @@ class Collector:
         for repository in self.task.repositories:
             if any((self.root / V2 / "repositories" / repository).glob("_*")):
                 raise StopError("failed", "images_in_use", repository)
+
+    # Retain
+
+    def _scheduled(self) -> None:
+        if self.task.rules:
+            self._retain()
+        self._collect()
+
+    def _retain(self) -> None:
+        """Move the tags that the rules do not keep to the trash."""
+        self._step("images-mark")
+        # Whatever was written just before the beginning counts as written since.
+        time.sleep(CLOCK_STEP)
+        since = clock(self.root)
+        empty = empty_folders(self.root)
+        stored, now = self._mark()
+        tags = self._outdated_tags(stored, now)
+        say(f"the retention rules remove {len(tags)} tags")
+        self._check_cancelled()
+        self._move(plan_deletion(stored, now, tags), stored, since, empty)
+
+    def _outdated_tags(self, stored: Stored, now: float) -> list[tuple[str, str]]:
+        """Return the tags to remove; on the operator's word, only those that were shown."""
+        known_since, pulled = self._pulls()
+        pulls = with_indexes(Pulls(pulled, known_since), stored.tree, stored.manifests)
+        tags = removed_tags(apply_rules(stored.tree, self.task.rules, pulls, now))
+        if self.task.action != "scheduled":
+            tags &= {
+                (name, tag)
+                for name, tag, digest in self.task.tags
+                if (name, tag) in tags and stored.tree.repositories[name].tags[tag].digest == digest
+            }
+        return sorted(tags)
 
     def _is_there(self, repository: str, tag: str, digest: str) -> bool:
         folder = self.root / V2 / "repositories" / repository / "_manifests/tags" / tag

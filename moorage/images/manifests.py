@@ -195,3 +195,23 @@ def _annotations(given: object) -> dict[str, str]:
 
 def _text(given: object) -> str:
     return given if isinstance(given, str) else ""
+
+
+def below(manifests: Mapping[str, Manifest], digest: str) -> set[str]:
+    """Return a manifest's digest and, for an index, those of all its children.
+
+    Args:
+        manifests: The parsed manifests, by digest.
+        digest: The manifest.
+    """
+    found: set[str] = set()
+    waiting = [digest]
+    while waiting:
+        each = waiting.pop()
+        if each in found:
+            continue
+        found.add(each)
+        manifest = manifests.get(each)
+        if manifest is not None:
+            waiting += [child.digest for child in manifest.children]
+    return found

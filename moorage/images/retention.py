@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 
 from moorage.images.alive import CLOCK_STEP, digest_it_is_about
+from moorage.images.manifests import Manifest, below
 from moorage.images.strenum import StrEnum
 from moorage.images.tree import Repository, Tag, Tree
 
@@ -115,6 +116,23 @@ class Pulls:
         found = [self.last[each] for each in ((repository, tag), (repository, digest))
                  if each in self.last]  # fmt: skip
         return max(found, default=None)
+
+
+def with_indexes(pulls: Pulls, tree: Tree, manifests: Mapping[str, Manifest]) -> Pulls:
+    """Return pulls in which an index counts as pulled when one of its images was, by its digest.
+
+    Args:
+        pulls: The pulls.
+        tree: All files.
+        manifests: The parsed manifests, by digest.
+    """
+    last = dict(pulls.last)
+    for name, repository in tree.repositories.items():
+        for digest in {tag.digest for tag in repository.tags.values()}:
+            times = [last[name, each] for each in below(manifests, digest) if (name, each) in last]
+            if times:
+                last[name, digest] = max(times)
+    return Pulls(last, pulls.known_since)
 
 
 def apply_rules(tree: Tree, rules: Sequence[Rule], pulls: Pulls, now: float) -> tuple[Verdict, ...]:

@@ -157,6 +157,8 @@ def step_at(path: tuple[str | int, ...]) -> Step:
         return Step.SERVERS if field in {"", "domain"} else Step.ADVANCED
     if head in {"rollout", "hooks"}:
         return Step.ADVANCED
+    if head in {"retention", "collect"}:
+        return Step.STORAGE
     if isinstance(head, str) and head in {step.value for step in STEPS}:
         return Step(head)
     return Step.SERVERS

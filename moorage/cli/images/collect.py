@@ -8,6 +8,7 @@ import click
 
 from moorage.cli.images.open_images import open_images, run_change
 from moorage.cli.users.open_users import deployment_arguments, parse_arguments
+from moorage.durations import FORM, seconds
 from moorage.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ Examples:
   moorage images collect moorage.yml
   moorage images collect moorage.yml --grace 10m --untagged-now --yes --json
 """
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class _Duration(click.ParamType[float]):
@@ -28,11 +28,10 @@ class _Duration(click.ParamType[float]):
     def convert(
         self, value: object, param: click.Parameter | None, context: click.Context | None
     ) -> float:
-        text = str(value)
-        number, unit = text[:-1], text[-1:]
-        if unit not in _UNITS or not number.isascii() or not number.isdecimal() or len(number) > 6:
-            self.fail(f"Invalid time '{text}': use a number and s, m, h or d, such as 90m.", param)
-        return float(int(number) * _UNITS[unit])
+        try:
+            return seconds(str(value))
+        except ValueError:
+            self.fail(f"Invalid time '{value}': use {FORM}.", param)
 
 
 @click.command("collect", epilog=_EXAMPLES)

@@ -19,6 +19,9 @@ _COMMANDS = {
         "moorage.cli.images.collect",
         "Free the space that no tag needs (garbage collection: gc, clean, prune).",
     ),
+    "retain": LazyCommand(
+        "moorage.cli.images.retain", "Remove the tags that the retention rules do not keep."
+    ),
     "restore": LazyCommand(
         "moorage.cli.images.restore", "Bring images back from the trash, with their tags."
     ),
@@ -32,6 +35,7 @@ Examples:
   moorage images delete moorage.yml team-a/app:1.2 team-a/app:1.3
   moorage images delete moorage.yml team-a/old
   moorage images collect moorage.yml
+  moorage images retain moorage.yml
   moorage images trash moorage.yml
   moorage images restore moorage.yml team-a/app:1.2
 """

@@ -49,7 +49,7 @@ def list_lines(listed: ImagesList, activity: Activity, *, with_tags: bool) -> It
 def _pulls_lines(activity: Activity) -> Iterator[Line]:
     """Yield since when pulls are known, or why not."""
     if activity.covers_since is not None:
-        yield (f"All pulls since {_time(activity.covers_since)} are known.",)
+        yield (f"All pulls since {time_text(activity.covers_since)} are known.",)
     for error in activity.left_out:
         yield (("! ", "yellow"), f"{error.server}: last pulls are not known: {explain(error)}")
 
@@ -112,7 +112,7 @@ def list_as_json(listed: ImagesList, activity: Activity) -> dict[str, object]:
         "untagged_bytes": usage.untagged_size,
         "free_bytes": listed.read.free,
         "blobs": usage.blobs,
-        "pulls_known_since": _time(activity.covers_since),
+        "pulls_known_since": time_text(activity.covers_since),
         "repositories": [
             {
                 "name": each.name,
@@ -140,15 +140,15 @@ def _read_as_json(read: ImagesRead) -> dict[str, object]:
             "prefix": store.folder if is_bucket else None,
             "endpoint": store.endpoint or None,
         },
-        "read_at": _time(read.at),
+        "read_at": time_text(read.at),
     }
 
 
 def _uses_as_json(row: RepositoryUsage | TagUsage) -> dict[str, object]:
     return {
-        "pushed_at": _time(row.pushed),
+        "pushed_at": time_text(row.pushed),
         "pushed_by": row.pushed_by or None,
-        "pulled_at": _time(row.pulled),
+        "pulled_at": time_text(row.pulled),
         "pulled_by": row.pulled_by or None,
     }
 
@@ -184,7 +184,7 @@ def image_lines(read: ImagesRead, image: ImageDetails, use: ImageUse) -> Iterato
         ("type", image.media_type),
         ("tags", " ".join(image.tags)),
         ("size", f"{size_text(image.size)}{own}"),
-        ("last push", f"{age_text(image.pushed, now)}  {_time(image.pushed) or ''}".rstrip()),
+        ("last push", f"{age_text(image.pushed, now)}  {time_text(image.pushed) or ''}".rstrip()),
         ("pushed by", pushed_by(use, image.pushed)),
         ("last pull", _pull_text(use.pulled, now)),
         *((f"annotation {key}", value) for key, value in image.annotations),
@@ -213,7 +213,7 @@ def image_lines(read: ImagesRead, image: ImageDetails, use: ImageUse) -> Iterato
 def _pull_text(pull: Use | None, now: float) -> str:
     if pull is None:
         return ""
-    return f"{_use_text(pull.at, pull.user, now)}  {_time(pull.at) or ''}".rstrip()
+    return f"{_use_text(pull.at, pull.user, now)}  {time_text(pull.at) or ''}".rstrip()
 
 
 def _platform_lines(image: PlatformImage, *, is_single: bool) -> Iterator[Line]:
@@ -297,9 +297,9 @@ def image_as_json(read: ImagesRead, image: ImageDetails, use: ImageUse) -> dict[
         "tags": list(image.tags),
         "bytes": image.size,
         "own_bytes": image.own_size,
-        "pushed_at": _time(image.pushed),
+        "pushed_at": time_text(image.pushed),
         "pushed_by": pushed_by(use, image.pushed) or None,
-        "pulled_at": _time(use.pulled.at) if use.pulled else None,
+        "pulled_at": time_text(use.pulled.at) if use.pulled else None,
         "pulled_by": use.pulled.user if use.pulled else None,
         "annotations": dict(image.annotations),
         "missing": list(image.missing),
@@ -317,7 +317,11 @@ def image_as_json(read: ImagesRead, image: ImageDetails, use: ImageUse) -> dict[
             for each in image.referrers
         ],
         "earlier": [
-            {"digest": each.digest, "pushed_at": _time(each.pushed), "is_stored": each.is_stored}
+            {
+                "digest": each.digest,
+                "pushed_at": time_text(each.pushed),
+                "is_stored": each.is_stored,
+            }
             for each in image.earlier
         ],
     }
@@ -371,7 +375,7 @@ def _config_as_json(config: Config) -> dict[str, object]:
     }
 
 
-def _time(moment: float | None) -> str | None:
+def time_text(moment: float | None) -> str | None:
     """Return a time as ISO 8601 in UTC; None if it is not known. Files can have absurd times."""
     if moment is None:
         return None

@@ -19,6 +19,7 @@ from stored_registry import OCI, StoredRegistry
 from moorage.deploy.images_run import program
 from moorage.images.alive import Limits
 from moorage.images.collection import plan_collection
+from moorage.images.retention import Keep, Rule
 from moorage.images.sweep import TRASH, State, sweeps
 from moorage.images.task import Task, read_task
 
@@ -267,3 +268,48 @@ def test_the_program_that_is_sent_along_is_complete(tmp_path: Path) -> None:
     )
     assert ran.stdout.startswith(str(tmp_path)), ran.stderr
     assert read_task(tmp_path / "task.json") == Task("collect", "/x")
+
+
+def _tags(registry: StoredRegistry, repository: str) -> set[str]:
+    return set(registry.read().tree.repositories[repository].tags)
+
+
+def test_rules_remove_the_tags_that_the_operator_saw(
+    registry: StoredRegistry, server: CollectorAtWork
+) -> None:
+    rules = (Rule(("app",), Keep(tags=("all",))),)
+    digest = registry.read().tree.repositories["app"].tags["v2"].digest
+    registry.image("app", [registry.blob("app", b"newer")], "later", "v3")
+    moved = registry.read().tree.repositories["app"].tags["later"].digest
+    seen = (("app", "v2", digest), ("app", "all", digest), ("app", "v3", digest))
+    (status, *_), log = server.run(action="retain", rules=rules, tags=seen)
+    assert status == "done", log
+    # all matches the rule, v3 is another image now, and later was not shown.
+    assert _tags(registry, "app") == {"all", "v3", "later"}
+    assert "@number\ttags\t1\n" in log
+    assert moved in registry.read().tree.repositories["app"].manifests
+    (status, *_), log = server.run(action="restore")
+    assert status == "done", log
+    assert _tags(registry, "app") == {"all", "v2", "v3", "later"}
+
+
+def test_a_scheduled_run_removes_by_the_rules_and_frees_the_space(
+    registry: StoredRegistry, server: CollectorAtWork
+) -> None:
+    rules = (Rule(("app",), Keep(tags=("v2",))),)
+    time.sleep(0.1)
+    (status, *_), log = server.run(action="scheduled", rules=rules)
+    assert status == "done", log
+    assert _tags(registry, "app") == {"v2"}
+    assert "other" not in {name for name, each in registry.read().tree.repositories.items()
+                           if each.blobs}  # fmt: skip
+    assert len({sweep.run for sweep in sweeps(registry.root)}) >= 2
+
+
+def test_rules_about_pulls_remove_nothing_where_pulls_are_not_known(
+    registry: StoredRegistry, server: CollectorAtWork
+) -> None:
+    rules = (Rule(("*",), Keep(pulled_within=0.001)),)
+    (status, *_), log = server.run(action="scheduled", rules=rules)
+    assert status == "done", log
+    assert _tags(registry, "app") == {"v2", "all"}

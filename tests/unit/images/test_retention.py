@@ -7,7 +7,16 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moorage.images.retention import Keep, Pulls, Reason, Rule, apply_rules, removed_tags
+from moorage.images.manifests import Descriptor, Manifest
+from moorage.images.retention import (
+    Keep,
+    Pulls,
+    Reason,
+    Rule,
+    apply_rules,
+    removed_tags,
+    with_indexes,
+)
 from moorage.images.tree import File, Repository, Tag, Tree
 
 NOW = 2_000_000_000.0
@@ -142,3 +151,27 @@ def _stays(keep: Keep, name: str, tag: str, repository: Repository, pulls: Pulls
         return True
     seen = [pulls.last.get((name, each)) for each in (tag, entry.digest)]
     return any(at is not None and NOW - at <= keep.pulled_within for at in seen)
+
+
+@given(repositories(), pulls_, st.dictionaries(st.sampled_from(DIGESTS),
+       st.sets(st.sampled_from(DIGESTS), max_size=2)))  # fmt: skip
+def test_a_pull_of_one_platform_counts_for_the_whole_image(
+    tree: Tree, pulls: Pulls, children: dict[str, set[str]]
+) -> None:
+    manifests = {
+        digest: Manifest(digest, "", 1, children=tuple(Descriptor(each, 1, "") for each in below))
+        for digest, below in children.items()
+    }
+
+    found = with_indexes(pulls, tree, manifests)
+
+    assert found.known_since == pulls.known_since
+    for name, repository in tree.repositories.items():
+        for tag in repository.tags.values():
+            reached = {tag.digest}
+            for _ in DIGESTS:
+                reached |= {each for digest in reached for each in children.get(digest, ())}
+            times = [
+                at for (where, of), at in pulls.last.items() if where == name and of in reached
+            ]
+            assert found.last.get((name, tag.digest)) == max(times, default=None)

@@ -1,0 +1,113 @@
+"""Retention rules and the schedule in the answers: what is valid, and what is said of the rest."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from typing import Any
+
+import pytest
+import yaml
+
+from moorage.answers.calendar_expression import check_calendar
+from moorage.answers.load import loads_draft
+from moorage.answers.model import Answers
+from moorage.answers.rows import answers_rows
+from moorage.answers.save import dump
+from moorage.durations import seconds
+
+BASE = """\
+version: 1
+registry: {domain: registry.example.com}
+servers:
+  - host: 203.0.113.10
+credentials:
+  users:
+    - {name: ci, password: {generate: true}}
+"""
+S3 = "storage: {driver: s3, s3: {bucket: images, region: eu-central-1}}\n"
+GOOD = (
+    "Sun 03:00", "daily", "*-*-01 04:30", "Mon..Fri 22:30:15", "Sat,Sun *-*-* 3:00 Europe/Berlin",
+    "*-*~1 03:00", "03:00", "*:0/15", "Sun", "2030-01-01", "0/6:00 UTC", "Monday *-1,7-1..7 4:00",
+)  # fmt: skip
+BAD = (
+    "", "Foo 03:00", "25:00", "03:00 Sun", "Sun  03:00", "*-13-01", "*-*-32", "12:60", "minutely",
+    "5..3:00", "*/0:00", "Sun 03:00 tomorrow", "%h:00", "03:00\nOnBootSec=1", "$(id)", "--help",
+    "-03:00", "Sun 03:00;", "x" * 200,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", GOOD)
+def test_calendar_expressions(text: str) -> None:
+    assert check_calendar(text) == ""
+    if shutil.which("systemd-analyze"):
+        asked = ["systemd-analyze", "calendar", "--", text]
+        assert subprocess.run(asked, check=False, capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize("text", BAD)
+def test_what_is_not_a_calendar_expression(text: str) -> None:
+    assert "Sun 03:00, daily" in check_calendar(text) or "single spaces" in check_calendar(text)
+
+
+def test_durations() -> None:
+    assert [seconds(each) for each in ("0s", "90m", "12h", "30d")] == [0, 5400, 43200, 2592000]
+    for each in ("", "30", "d", "1.5h", "-1d", "1w", "1000000d", "3 d", "٣d", "030d", "1d\n"):
+        with pytest.raises(ValueError, match="invalid duration"):
+            seconds(each)
+
+
+def _with(**more: Any) -> Answers:
+    return Answers.model_validate({**yaml.safe_load(BASE), **more})
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        ("retention:\n  - {repositories: ['a/*'], keep: {}}\n", 9, "must keep something"),
+        ("retention:\n  - {repositories: ['a/*'], keep: {tags: []}}\n", 9, "must keep something"),
+        ("retention:\n  - repositories: []\n    keep: {last: 1}\n", 9, "is empty"),
+        ("retention:\n  - repositories: ['*/app']\n    keep: {last: 1}\n", 9, "team-a/*"),
+        ("retention:\n  - repositories: [a]\n    keep: {last: 0}\n", 10, "at least 1"),
+        ("retention:\n  - repositories: [a]\n    keep: {pushed_within: 30}\n", 10, "text"),
+        ("retention:\n  - repositories: [a]\n    keep: {pushed_within: 30 days}\n", 10, "30d"),
+        ("retention:\n  - repositories: [a]\n    keep: {tags: ['[ab]']}\n", 10, "with * and ?"),
+        ("retention:\n  - repositories: [a]\n    keep: {lats: 1}\n", 10, "last"),
+        ("collect:\n  when: Sunday night\n", 9, "'night'"),
+        ("collect: {grace: 8d}\n", 8, "not be longer than 7d"),
+        (f"{S3}collect:\n  when: daily\n", 10, "images retain"),
+    ],
+)  # fmt: skip
+def test_problems_name_their_line(text: str, line: int, says: str) -> None:
+    [problem] = loads_draft(BASE + text).problems
+    assert says in problem.message
+    assert problem.line == line
+
+
+def test_rules_without_a_schedule_are_valid_with_s3() -> None:
+    text = f"{BASE}{S3}retention:\n  - {{repositories: ['*'], keep: {{last: 3}}}}\n"
+    assert loads_draft(text).problems == ()
+
+
+def test_rows_say_what_the_rules_mean() -> None:
+    rule = {"repositories": ["team-a/*"],
+            "keep": {"last": 10, "tags": ["v*"], "pulled_within": "90d"}}  # fmt: skip
+    rows = {row.key: row.text for row in answers_rows(_with(retention=[rule]))}
+    assert rows["retention"] == (
+        "team-a/* keep the last 10 images or v* or what was pulled within 90d"
+    )
+    assert "images retain" in rows["collect"]
+    rows = {
+        row.key: row.text
+        for row in answers_rows(_with(retention=[rule], collect={"when": "Sun 03:00"}))
+    }
+    assert rows["collect"] == "Sun 03:00: removes tags by these rules and frees the space"
+
+
+def test_saved_answers_keep_them() -> None:
+    rule = {"repositories": ["team-a/*"], "keep": {"last": 10, "tags": ["v*"]}}
+    answers = _with(retention=[rule], collect={"when": "Sun 03:00", "young": "48h"})
+    assert loads_draft(dump(answers)).problems == ()
+    saved = yaml.safe_load(dump(answers))
+    assert saved["retention"] == [rule]
+    assert saved["collect"] == {"when": "Sun 03:00", "young": "48h"}

@@ -1,0 +1,126 @@
+"""`moorage images retain`: the tags that the rules remove, and why the others stay."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from calls import Moorage, write_answers
+from fake_server import FakeServers, deploy
+from stored_registry import StoredRegistry
+
+from moorage.desired import layout
+from moorage.images.activity import NEVER, Index
+
+ONE = "one.example.test"
+FOLDER = "/srv/registry"
+DAY = 24 * 3600
+RULES = """\
+retention:
+  - repositories: [team-a/*]
+    keep: {last: 1, tags: ["v*"], pushed_within: 30d, pulled_within: 90d}
+"""
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> StoredRegistry:
+    """A registry with five tags for which there is a rule, and one for which there is none."""
+    registry = StoredRegistry(tmp_path / "images")
+    now = time.time()
+    for number, (name, days) in enumerate(
+        {"old": 200, "pulled": 200, "v1": 200, "new": 10, "latest": 1}.items()
+    ):
+        registry.image("team-a/app", [registry.blob("team-a/app", b"x" * 1000 * number)], name)
+        path = f"repositories/team-a/app/_manifests/tags/{name}/current/link"
+        registry.write(path, (registry.v2 / path).read_bytes(), at=now - days * DAY)
+    registry.image("other", [registry.blob("other", b"other")], "old")
+    return registry
+
+
+@pytest.fixture
+def file(home: Path, servers: FakeServers, registry: StoredRegistry) -> Path:
+    """Answers with a rule for one deployed server, which knows all pulls of the last year."""
+    file = write_answers(home / "one.yml", [ONE])
+    storage = f"storage: {{driver: filesystem, filesystem: {{path: {FOLDER}}}}}\n"
+    file.write_text(file.read_text() + storage + RULES)
+    server = servers[ONE]
+    deploy(server, file)
+    server.images = registry.root
+    server.files[layout.NGINX_SITE] = b"$moorage_is_held"
+    server.files[layout.config_path("blue")] = b"storage:\n  filesystem:\n"
+    now = int(time.time())
+    server.activity = Index()
+    server.activity.covers_since = now - 365 * DAY
+    server.activity.images["team-a/app", "pulled"] = [NEVER, (now - 5 * DAY, "ci"), NEVER]
+    return file
+
+
+def _removed(moorage: Moorage, *words: object) -> set[str]:
+    plan = moorage("images", "retain", *map(str, words), "--yes", "--json").json["plan"]
+    return {f"{each['repository']}:{each['tag']}" for each in plan["tags"]}
+
+
+def test_what_goes_and_what_stays_and_why(
+    moorage: Moorage, file: Path, registry: StoredRegistry
+) -> None:
+    outcome = moorage("images", "retain", str(file), "--yes")
+    assert outcome.code == 0
+    shown = [line.split()[0] for line in outcome.stderr.splitlines() if ":" in line.split(" ")[0]]
+    assert "team-a/app:old" in shown
+    assert "team-a/*: keep the last 1" not in outcome.stderr
+    for text in (
+        "team-a/*: keep the last image or v* or what was pushed within 30d or what was pulled",
+        "1 tag goes",
+        "1 tag matches a pattern",
+        "1 tag is among the images pushed last",
+        "1 tag was pushed lately",
+        "1 tag was pulled lately",
+        "1 tag stays: no rule is for their repositories",
+        "1 tag to remove; 1 manifest can no longer be pulled then.",
+    ):
+        assert text in outcome.stderr
+
+
+def test_json(moorage: Moorage, file: Path, servers: FakeServers) -> None:
+    value = moorage("images", "retain", str(file), "--yes", "--json").json
+    plan = value["plan"]
+    [tag] = plan["tags"]
+    assert (tag["repository"], tag["tag"], tag["rule"]) == ("team-a/app", "old", 0)
+    assert tag["digest"].startswith("sha256:")
+    assert plan["bytes"] > 0
+    [rule] = plan["rules"]
+    assert rule["removed"] == 1
+    assert rule["kept"] == {"matches": 1, "one_of_last": 1, "pushed": 1, "pulled": 1}
+    assert plan["without_rule"] == 1
+    assert value["status"] == "done"
+    assert servers[ONE].runs == 1
+
+
+def test_pulls_not_known_for_the_whole_period_keep_everything(
+    moorage: Moorage, file: Path, servers: FakeServers
+) -> None:
+    servers[ONE].activity.covers_since = int(time.time()) - 89 * DAY
+    outcome = moorage("images", "retain", str(file), "--yes")
+    assert outcome.code == 0
+    assert "No tag goes." in outcome.stderr
+    assert "because its pulls are not known for long enough" in outcome.stderr
+    assert servers[ONE].runs == 0
+
+
+def test_without_the_file_the_rules_that_were_applied_count(moorage: Moorage, file: Path) -> None:
+    assert _removed(moorage, "--server", f"root@{ONE}") == {"team-a/app:old"}
+
+
+def test_it_asks(moorage: Moorage, file: Path, servers: FakeServers) -> None:
+    outcome = moorage("images", "retain", str(file))
+    assert outcome.code == 2
+    assert "--yes" in outcome.stderr
+    assert servers[ONE].runs == 0
+
+
+def test_without_rules_it_says_so(moorage: Moorage, file: Path) -> None:
+    file.write_text(file.read_text().replace(RULES, ""))
+    outcome = moorage("images", "retain", str(file), "--yes")
+    assert outcome.code == 1
+    assert "no retention rules" in outcome.stderr

@@ -1,4 +1,4 @@
-"""Sizes and times as text."""
+"""Sizes, numbers and times as text."""
 
 from __future__ import annotations
 
@@ -20,6 +20,17 @@ def size_text(size: float) -> str:
         value, place = value / 1024, place + 1
     digits = 1 if place and value < 99.95 else 0
     return f"{value:.{digits}f} {_PREFIXES[place]}"
+
+
+def count_text(number: int, one: str, many: str = "") -> str:
+    """Return a number with its noun, such as 3 tags.
+
+    Args:
+        number: The number.
+        one: The noun for one.
+        many: The noun for more; empty for one with an s.
+    """
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
 
 
 def age_text(moment: float | None, now: float) -> str:

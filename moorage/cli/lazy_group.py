@@ -23,11 +23,13 @@ class LazyCommand:
         module: Its module, whose attribute ``command`` is the click command.
         summary: Its line in the list of commands.
         hidden: Whether it is left out of that list.
+        synonyms: Names that other programs have for it, which lead to a suggestion.
     """
 
     module: str
     summary: str
     hidden: bool = False
+    synonyms: tuple[str, ...] = ()
 
 
 class LazyGroup(click.Group):
@@ -70,7 +72,8 @@ class LazyGroup(click.Group):
         if self.file_command and not first.startswith("-") and _names_a_file(first):
             return self.file_command, self.get_command(ctx, self.file_command), args
         listed = self.list_commands(ctx)
-        matches = difflib.get_close_matches(first, listed, n=1)
+        matches = [name for name in listed if first in self.lazy[name].synonyms]
+        matches = matches or difflib.get_close_matches(first, listed, n=1)
         advice = f"Did you mean {matches[0]}?" if matches else f"Commands: {', '.join(listed)}."
         kind = "command or file" if self.file_command else "command"
         raise click.UsageError(f"No such {kind}: {first}. {advice}", ctx)

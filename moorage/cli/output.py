@@ -79,6 +79,13 @@ class Output:
             return False
         return self.stderr.is_terminal and not self.stderr.is_dumb_terminal
 
+    @property
+    def width(self) -> int | None:
+        """The columns of the terminal that stdout is; None if it is not a terminal."""
+        if _is_plain(sys.stdout) or not self.stdout.is_terminal:
+            return None
+        return self.stdout.width
+
     @cached_property
     def stdout(self) -> Console:
         """The console for data."""

@@ -116,7 +116,7 @@ def select(
         with_checks: Whether the repository that Moorage's own checks push to is among them, even
             if the pattern does not name it.
     """
-    repository, _, tag = pattern.partition(":")
+    repository, _, tag = without_registry(pattern, read.domain).partition(":")
     matches = _matcher(repository)
     found = [
         each
@@ -134,6 +134,18 @@ def select(
     repositories = in_order(found, order)
     tags = in_order((tag for each in repositories for tag in each.tags), order)
     return ImagesList(read, usage, repositories, tags)
+
+
+def below_hint(read: ImagesRead, pattern: str) -> str:
+    """Return a hint for a pattern that matches nothing but names the folder of repositories.
+
+    Args:
+        read: The images.
+        pattern: The pattern.
+    """
+    folder = without_registry(pattern, read.domain).rstrip("/")
+    is_folder = any(name.startswith(f"{folder}/") for name in read.stored.tree.repositories)
+    return f" Did you mean '{folder}/*'?" if is_folder else ""
 
 
 def select_repository(read: ImagesRead, usage: Usage, repository: str) -> ImagesList:
@@ -188,13 +200,21 @@ def parse_image_name(text: str, domain: str) -> ImageName:
         text: Such as team-a/app:1.2, or registry.example.com/team-a/app@sha256:3f2a91.
         domain: The registry's name.
     """
-    name, _, digest = text.partition("@")
-    first, slash, rest = name.partition("/")
-    if slash and first.partition(":")[0] == domain:
-        name = rest
+    name, _, digest = without_registry(text, domain).partition("@")
     folders, _, last = name.rpartition("/")
     last, _, tag = last.partition(":")
     return ImageName("/".join(filter(None, (folders, last))), digest or tag)
+
+
+def without_registry(text: str, domain: str) -> str:
+    """Return an image's name, or a pattern, without the registry's name before it.
+
+    Args:
+        text: Such as team-a/app:1.2, or registry.example.com/team-a/app:1.2.
+        domain: The registry's name.
+    """
+    first, slash, rest = text.partition("/")
+    return rest if slash and first.partition(":")[0] == domain else text
 
 
 def notes(tag: TagUsage) -> Iterator[str]:

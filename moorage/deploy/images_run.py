@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from moorage.deploy.deployment import Deployment
 from moorage.deploy.deployment_json import active_slot, as_applied
 from moorage.deploy.events import RunEnded
 from moorage.deploy.images import ImagesRead, read_images
+from moorage.deploy.images_rows import without_registry
 from moorage.deploy.payload import archive, new_run_id
 from moorage.desired import layout
 from moorage.desired.registry import mode_of
@@ -25,6 +27,7 @@ from moorage.images.collection import (
     plan_deletion,
     tagged_size,
 )
+from moorage.images.read import Stored
 from moorage.images.settings import unfit_settings
 from moorage.images.task import Task
 from moorage.images.trash import TrashedRun, read_trash
@@ -33,6 +36,10 @@ from moorage.servers.run_results import RunStatus
 from templates.load import shell_script, shell_scripts
 
 _TIMEOUT = 60.0
+# As the registry has them; a tag's length counts, too.
+_PART = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_REPOSITORY = re.compile(f"{_PART}(?:/{_PART})*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _SHELL = ("common.sh", "causes.sh", "additions.sh", "packages.sh")
 """The parts of the run script that the start of this program needs."""
 _START = "import sys\n\nfrom moorage.images.collector import main\n\nsys.exit(main(sys.argv[1]))\n"
@@ -88,13 +95,29 @@ class DeletePlan:
 
 
 @dataclass(frozen=True)
+class RestorePlan:
+    """What to bring back from the trash, to confirm.
+
+    Attributes:
+        read: The images that are stored now.
+        task: The task of the run.
+        pushed_again: The tags, as repository and tag, that exist again. They stay as they are.
+    """
+
+    read: ImagesRead
+    task: Task
+    pushed_again: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class ImagesChange:
     """The result of a run.
 
     Attributes:
         ended: How the run ended.
-        numbers: What it did: tags, links, blobs and bytes moved, files restored, bytes purged, and
-            for how many milliseconds writes were held at most (held_ms).
+        numbers: What it did: repositories, tags, links, blobs and bytes moved, files restored, tags
+            that were not restored because they were pushed again (kept_tags), bytes purged, and for
+            how many milliseconds writes were held at most (held_ms).
     """
 
     ended: RunEnded
@@ -104,6 +127,11 @@ class ImagesChange:
     def is_good(self) -> bool:
         """Whether it succeeded."""
         return self.ended.status is RunStatus.DONE
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it succeeded, and all of the tags that were to be restored were."""
+        return self.is_good and not self.numbers.get("kept_tags")
 
 
 def plan_collect(
@@ -163,12 +191,13 @@ def plan_delete(deployment: Deployment, names: Sequence[str]) -> DeletePlan:
     check_can_move(read.facts)
     stored, tags, repositories = read.stored, [], []
     for name in names:
-        repository, _, tag = name.partition(":")
+        repository, tag = _repository_and_tag(name, read)
         there = stored.tree.repositories.get(repository)
         if there is None or (tag and tag not in there.tags):
+            reason = _why_invalid(name, repository, tag)
             raise MoorageError(
-                f"{name} does not exist.", server=read.server, code="no_such_image",
-                advice="'moorage images list' shows what is there.",
+                f"{name} {reason or 'does not exist'}.", server=read.server, code="no_such_image",
+                advice="" if reason else "'moorage images list' shows what is there.",
             )  # fmt: skip
         if tag:
             tags.append((repository, tag, there.tags[tag].digest))
@@ -186,8 +215,8 @@ def plan_delete(deployment: Deployment, names: Sequence[str]) -> DeletePlan:
     return DeletePlan(read, task, manifests, size)
 
 
-def plan_restore(deployment: Deployment, names: Sequence[str]) -> tuple[ImagesRead, Task]:
-    """Return the task that brings images back from the trash. Changes nothing.
+def plan_restore(deployment: Deployment, names: Sequence[str]) -> RestorePlan:
+    """Return what brings images back from the trash. Changes nothing.
 
     Args:
         deployment: The deployment.
@@ -202,18 +231,54 @@ def plan_restore(deployment: Deployment, names: Sequence[str]) -> tuple[ImagesRe
         raise MoorageError("the trash is empty.", server=read.server, code="images_not_in_trash")
     tags, repositories = [], []
     for name in names:
-        repository, _, tag = name.partition(":")
+        repository, tag = _repository_and_tag(name, read)
         if not any(each.has(repository, tag) for each in trash):
+            reason = _why_invalid(name, repository, tag)
             raise MoorageError(
-                f"{name} is not in the trash.", server=read.server, code="images_not_in_trash",
-                advice="'moorage images trash' shows what is.",
+                f"{name} {reason or 'is not in the trash'}.", server=read.server,
+                code="images_not_in_trash",
+                advice="" if reason else "'moorage images trash' shows what is.",
             )  # fmt: skip
         if tag:
             tags.append((repository, tag, ""))
         else:
             repositories.append(repository)
+    again = (
+        (repository, tag)
+        for repository, tag in dict.fromkeys(each for run in trash for each in run.tags)
+        if not names or (repository, tag, "") in tags or repository in repositories
+    )
     task = task_of(read, "restore", tags=tuple(tags), repositories=tuple(repositories))
-    return read, task
+    return RestorePlan(read, task, tuple(each for each in again if exists(read.stored, *each)))
+
+
+def exists(stored: Stored, repository: str, tag: str) -> bool:
+    """Return whether there is a tag.
+
+    Args:
+        stored: The content of the registry's storage.
+        repository: The repository's name.
+        tag: The tag.
+    """
+    there = stored.tree.repositories.get(repository)
+    return there is not None and tag in there.tags
+
+
+def _repository_and_tag(name: str, read: ImagesRead) -> tuple[str, str]:
+    """Split ``REPOSITORY:TAG`` or ``REPOSITORY``, with or without the registry's name."""
+    repository, _, tag = without_registry(name, read.domain).partition(":")
+    return repository, tag
+
+
+def _why_invalid(name: str, repository: str, tag: str) -> str:
+    """Return why nothing can have such a name; empty if something can."""
+    if "*" in name or "?" in name or "[" in name:
+        return "is a pattern, and this command takes none: name each repository or tag"
+    if "@" in name:
+        return "is a digest, and this command takes only repositories and tags"
+    if not _REPOSITORY.fullmatch(repository) or (tag and not _TAG.fullmatch(tag)):
+        return "is not a valid name: expected REPOSITORY or REPOSITORY:TAG, in lower case"
+    return ""
 
 
 def read_trash_of(deployment: Deployment, read: ImagesRead) -> tuple[TrashedRun, ...]:
@@ -275,7 +340,10 @@ def program(task: Task) -> dict[str, bytes]:
         task: The task.
     """
     source = Path(moorage.__file__).parent
-    modules = [source / "__init__.py", *sorted((source / "images").glob("*.py"))]
+    modules = [
+        *(source / name for name in ("__init__.py", "units.py")),
+        *sorted((source / "images").glob("*.py")),
+    ]
     scripts = shell_scripts("run")
     return {
         "run.sh": shell_scripts("images")["run.sh"].encode(),
@@ -286,6 +354,16 @@ def program(task: Task) -> dict[str, bytes]:
         **{f"code/moorage/{each.relative_to(source)}": each.read_bytes() for each in modules},
         "unsaid.abort": b"",
     }
+
+
+def packages_for(facts: Facts) -> tuple[str, ...]:
+    """Return the packages that a run installs before it begins.
+
+    Args:
+        facts: The server's facts.
+    """
+    # nginx's log is read with python3-minimal, which lacks modules that a run needs.
+    return () if "python3" in facts.packages else ("python3",)
 
 
 def check_can_move(facts: Facts) -> None:

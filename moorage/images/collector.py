@@ -53,8 +53,10 @@ from moorage.images.sweep import (
     clock,
     recover,
     sweeps,
+    tag_folders,
 )
 from moorage.images.task import Task, read_task
+from moorage.units import count_text, size_text
 
 MOST_AT_ONCE = 2_000
 """Files that are moved while writes are held once."""
@@ -66,6 +68,7 @@ ENOUGH = 0.5
 """Seconds that moving so many files can take. If it took longer, they would go back, which changes
 their time: then they count as written since, and what they refer to stays."""
 TRIES = 3
+MOST_WARNINGS = 20
 _NO_REGISTRY = 3
 
 
@@ -248,7 +251,10 @@ class Collector:
         for repository, digests in plan.unreadable.items():
             say(f"kept all of {repository}: {len(digests)} of its manifests cannot be read")
         if not plan.is_empty:
-            say(f"not needed: {plan.manifests} manifests, {plan.blobs} files, {plan.freed} bytes")
+            say(
+                f"not needed: {count_text(plan.blobs, 'blob')}, {size_text(plan.freed)}; "
+                f"{count_text(plan.manifests, 'manifest')} among them"
+            )
             self._wait()
             self._step("recheck")
             self._lock_again()
@@ -323,8 +329,8 @@ class Collector:
         # What has been moved is moved for good: a part of a collection is a smaller one.
         self._look_again(done, watched)
         for sweep in done:
-            for entry in sweep.in_trash():
-                self._count(entry)
+            for entry, place in sweep.places():
+                self._count(entry, place)
             sweep.finish()
         if failed is not None:
             raise failed
@@ -363,7 +369,11 @@ class Collector:
             finally:
                 pardon(self.places.web)
             took = time.monotonic() - began
-            say(f"moved {moved} files in {took * 1000:.0f} ms; {hold.held} writes waited")
+            blobs = sum(entry.is_content for entry in sweep.in_trash())
+            say(
+                f"moved {count_text(blobs, 'blob')} and {moved - blobs} of their links and tags "
+                f"in {took * 1000:.0f} ms; {count_text(hold.held, 'write')} waited"
+            )
             self._numbers["held_ms"] = max(self._numbers.get("held_ms", 0), int(took * 1000))
             return sweep
         raise StopError("failed", "images_too_slow")
@@ -377,12 +387,18 @@ class Collector:
             spared = find_spared(watched, done=done)
             for sweep in done:
                 if count := sweep.put_back(spared.has):
-                    say(f"put back {count} files that were pushed meanwhile")
+                    say(f"put back {count_text(count, 'file')} pushed meanwhile")
 
-    def _count(self, entry: Entry) -> None:
-        kind = "blobs" if entry.is_content else "tags" if entry.tag else "links"
-        self._numbers[kind] = self._numbers.get(kind, 0) + 1
-        self._numbers["bytes"] = self._numbers.get("bytes", 0) + entry.size
+    def _count(self, entry: Entry, place: Path) -> None:
+        counted = {
+            "repositories": int(entry.is_repository),
+            "tags": sum(1 for _ in tag_folders(entry, place)),
+            "blobs": int(entry.is_content),
+            "links": int(entry.is_link),
+            "bytes": entry.size,
+        }
+        for kind, number in counted.items():
+            self._numbers[kind] = self._numbers.get(kind, 0) + number
 
     # Trash
 
@@ -405,7 +421,7 @@ class Collector:
             if sweep.state is not State.CHECKED:
                 continue
             if back := sweep.put_back(lambda entry: entry.digest in missing):
-                say(f"put back {back} files that are needed again")
+                say(f"put back {count_text(back, 'file')} needed again")
             freed = sweep.purge()
             self._numbers["purged"] = self._numbers.get("purged", 0) + freed
 
@@ -480,9 +496,17 @@ class Collector:
         self._step("images-restore")
         chosen = [(repository, tag) for repository, tag, _ in self.task.tags]
         chosen += [(repository, "") for repository in self.task.repositories]
-        back = restore(self.root, chosen)
-        self._numbers["restored"] = back
-        if not back:
+        restored = restore(self.root, chosen)
+        self._numbers["restored"] = restored.files
+        self._numbers["kept_tags"] = len(restored.kept)
+        for repository, tag, digest in restored.kept[:MOST_WARNINGS]:
+            warn(
+                f"{repository}:{tag} was pushed again after it was deleted, so it keeps its new "
+                f"image. The deleted one is back without a tag: {repository}@{digest}"
+            )
+        if len(restored.kept) > MOST_WARNINGS:
+            warn(f"{len(restored.kept) - MOST_WARNINGS} more tags were pushed again")
+        if not (restored.files or restored.kept):
             raise StopError("failed", "images_not_in_trash")
 
     # Locks, steps and the end
@@ -592,6 +616,12 @@ def describe(error: BaseException) -> str:
 def say(text: str) -> None:
     """Print a line of the log."""
     print(text, flush=True)
+
+
+def warn(text: str) -> None:
+    """Report a problem that does not stop the run."""
+    line = re.sub(r"[\t\n]", " ", text)
+    print(f"@warning\t{line}", flush=True)
 
 
 def main(folder: str) -> int:

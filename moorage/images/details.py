@@ -21,8 +21,12 @@ CONFIGS = frozenset({
 """Media types of configurations that describe an image; those of artifacts can be anything."""
 MOST_CONFIGS = 100
 """Configurations that are read for one index."""
-SHORTEST_DIGEST = 6
+SHORTEST_DIGEST = 4
 """Hexadecimal digits that a shortened digest has at least."""
+
+_MOST_NAMED = 5
+"""Digests that are named when a shortened one is ambiguous."""
+_SHOWN = len("sha256:") + 12
 
 
 class NoSuchImageError(LookupError):
@@ -219,7 +223,16 @@ def find_digest(stored: Stored, repository: str, reference: str) -> str:
         return tag.digest
     found = [each for each in _digests(links) if _is_shortened(reference, each)]
     if len(found) > 1:
-        raise NoSuchImageError(f"Several digests in {repository} begin with {reference}.")
+        them = ", ".join(each[:_SHOWN] for each in sorted(found)[:_MOST_NAMED])
+        more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+        raise NoSuchImageError(
+            f"{len(found)} digests in {repository} begin with {reference}: {them}{more}."
+        )
+    algorithm, colon, digits = reference.partition(":")
+    if not found and colon and len(digits) < SHORTEST_DIGEST:
+        raise NoSuchImageError(
+            f"{reference} is too short: at least {SHORTEST_DIGEST} digits must follow {algorithm}:."
+        )
     if not found:
         kind = "manifest" if ":" in reference else "tag"
         raise NoSuchImageError(f"{repository} has no {kind} {reference}.")

@@ -3,24 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from moorage.images.contents import Contents
-from moorage.images.sweep import Entry, State, Sweep, sweeps
+from moorage.images.read import SHA256
+from moorage.images.sweep import V2, Entry, State, Sweep, sweeps, tag_folders
 
 
-def restore(root: Path, chosen: Sequence[tuple[str, str]]) -> int:
+@dataclass(frozen=True)
+class Restored:
+    """What was brought back.
+
+    Attributes:
+        files: The number of files and folders.
+        kept: The tags that stay as they are because they were pushed again: repository, tag, and
+            the digest of the image that was deleted, which has no tag now.
+    """
+
+    files: int
+    kept: tuple[tuple[str, str, str], ...]
+
+
+def restore(root: Path, chosen: Sequence[tuple[str, str]]) -> Restored:
     """Move images back to where they were. What was pushed there since stays as it is.
 
     Args:
         root: The storage's root folder.
         chosen: Repositories and tags; an empty tag stands for all of a repository. Everything in
             the trash if there are none.
-
-    Returns:
-        The number of files and folders that went back.
     """
     trash = [each for each in reversed(sweeps(root)) if each.state is State.CHECKED]
+    deleted = _deleted_tags(trash, chosen)
+    files = _put_back(root, trash, chosen)
+    kept = (
+        (repository, tag, digest)
+        for (repository, tag), digest in sorted(deleted.items())
+        if _current(root / V2 / _tag_path(repository, tag)) not in {digest, ""}
+    )
+    return Restored(files, tuple(kept))
+
+
+def _put_back(root: Path, trash: Sequence[Sweep], chosen: Sequence[tuple[str, str]]) -> int:
     back = 0
     if not chosen:
         for sweep in trash:
@@ -68,6 +92,34 @@ def _needed(
             waiting += [contents.stored_as(part.digest, repositories) for part in manifest.blobs]
             waiting += [child.digest for child in manifest.children]
     return needed
+
+
+def _deleted_tags(
+    trash: Sequence[Sweep], chosen: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], str]:
+    """Return the digests of the chosen tags in the trash; if deleted twice, of the latest."""
+    found: dict[tuple[str, str], str] = {}
+    for sweep in trash:
+        for entry, place in sweep.places():
+            if chosen and not any(_is_of(entry, *each) for each in chosen):
+                continue
+            for tag, folder in tag_folders(entry, place):
+                if digest := _current(folder):
+                    found.setdefault((entry.repository, tag), digest)
+    return found
+
+
+def _tag_path(repository: str, tag: str) -> str:
+    return f"repositories/{repository}/_manifests/tags/{tag}"
+
+
+def _current(folder: Path) -> str:
+    """Return the digest that a tag names; empty if there is no such tag."""
+    try:
+        text = (folder / "current/link").read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return ""
+    return text if SHA256.fullmatch(text) else ""
 
 
 def _digests_below(entry: Entry, place: Path) -> Iterator[str]:

@@ -78,6 +78,11 @@ class Entry:
         return repository_of(self.path)
 
     @property
+    def is_repository(self) -> bool:
+        """Whether it stands for a repository that was deleted entirely."""
+        return self.path.endswith("/_manifests")
+
+    @property
     def tag(self) -> str:
         """The tag whose folder it is; empty for others."""
         return self.path.partition("/_manifests/tags/")[2]
@@ -244,6 +249,19 @@ def repository_of(path: str) -> str:
     if not path.startswith("repositories/"):
         return ""
     return path.partition("/")[2].partition("/_")[0]
+
+
+def tag_folders(entry: Entry, place: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the tags that moved with an entry, and where their folders are now.
+
+    Args:
+        entry: A tag's folder, the manifests of a whole repository, or anything else.
+        place: Its place in the trash.
+    """
+    if entry.tag:
+        yield entry.tag, place
+    elif entry.is_repository and (place / "tags").is_dir():
+        yield from ((each.name, each) for each in (place / "tags").iterdir())
 
 
 def sweeps(root: Path) -> list[Sweep]:

@@ -13,6 +13,9 @@ from moorage.images.retention import Keep, Rule
 LOOKS = (1.0, 10.0, 60.0)
 """Seconds after which it is looked again for what was linked while files were moved."""
 
+IN_TRASH = 7 * 24 * 3600.0
+"""Seconds that files stay in the trash."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -42,7 +45,7 @@ class Task:
     young: float = 24 * 3600.0
     takes_untagged: bool = False
     purges: bool = False
-    trash: float = 7 * 24 * 3600.0
+    trash: float = IN_TRASH
     untagged: float = UNTAGGED
     tags: tuple[tuple[str, str, str], ...] = ()
     repositories: tuple[str, ...] = ()

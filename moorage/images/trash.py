@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 
 from moorage.images.sweep import Entry, State
+from moorage.images.task import IN_TRASH
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,21 @@ class TrashedRun:
         return sum(entry.size for entry in self.entries)
 
     @property
+    def kept_until(self) -> float:
+        """The time from which a collection deletes it, in seconds since 1970."""
+        return self.at + IN_TRASH
+
+    @property
     def blobs(self) -> int:
         """The number of blobs."""
         return sum(entry.is_content for entry in self.entries)
+
+    @property
+    def manifests(self) -> tuple[tuple[str, str], ...]:
+        """The manifests, as repository and digest, without those of whole repositories."""
+        return tuple(
+            (entry.repository, entry.digest) for entry in self.entries if entry.is_manifest
+        )
 
     @property
     def tags(self) -> tuple[tuple[str, str], ...]:
@@ -42,9 +55,7 @@ class TrashedRun:
     @property
     def repositories(self) -> tuple[str, ...]:
         """The repositories that were deleted entirely."""
-        return tuple(
-            entry.repository for entry in self.entries if entry.path.endswith("/_manifests")
-        )
+        return tuple(entry.repository for entry in self.entries if entry.is_repository)
 
     def has(self, repository: str, tag: str) -> bool:
         """Return whether a tag, or something of a repository, is in it.

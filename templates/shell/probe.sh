@@ -58,7 +58,7 @@ if command -v dpkg-query >/dev/null 2>&1; then
     # shellcheck disable=SC2016 # dpkg-query fills these in, not the shell
     packages=$(dpkg-query -W -f 'package\t${Package}\t${Version}\t${db:Status-Abbrev}\t${Maintainer}\n' \
         nginx nginx-full nginx-light nginx-extras libnginx-mod-http-js nginx-module-njs openssl docker-registry docker.io docker-cli docker-ce \
-        podman crun runc python3-minimal certbot 'python3-certbot-dns-*' 2>/dev/null)
+        podman crun runc python3 python3-minimal certbot 'python3-certbot-dns-*' 2>/dev/null)
     [ -z "$packages" ] || printf '%s\n' "$packages"
     # All packages that are on hold or half installed.
     # shellcheck disable=SC2016

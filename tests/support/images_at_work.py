@@ -72,7 +72,8 @@ class Images:
     def restore(self, *names: str) -> ImagesChange:
         """Restore tags and repositories, or everything."""
         with self.operator.open(self.answers, self._note) as deployment:
-            return change_images(deployment, *plan_restore(deployment, names))
+            plan = plan_restore(deployment, names)
+            return change_images(deployment, plan.read, plan.task)
 
 
 def client_of(operator: Operator, server: LabServer) -> ImageClient:

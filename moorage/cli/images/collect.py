@@ -6,8 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from moorage.cli.images.open_images import open_images, run_change
-from moorage.cli.users.open_users import deployment_arguments, parse_arguments
+from moorage.cli.images.open_images import (
+    open_images,
+    parse_image_arguments,
+    run_change,
+    show_packages,
+)
+from moorage.cli.users.open_users import deployment_arguments
 from moorage.durations import FORM, seconds
 from moorage.errors import ExitCode
 
@@ -68,7 +73,8 @@ def command(
 
     Keeps everything that tags refer to: images of all platforms, signatures, attestations. Keeps
     what was pushed within --young, all of a repository with a manifest that cannot be read, and
-    images without a tag.
+    images without a tag that were pulled by digest within 30 days, or all of them while it is not
+    known for that long who pulls what.
 
     The registry keeps serving: pulls do not wait, pushes wait for less than two seconds. The rest
     goes to the trash, where it still takes up space for 7 days; 'moorage images restore' brings it
@@ -77,7 +83,7 @@ def command(
     from moorage.cli.confirmation import require_confirmation
     from moorage.deploy.images_run import plan_collect
 
-    arguments = parse_arguments(context, options)
+    arguments = parse_image_arguments(context, options)
     output = arguments.output
     require_confirmation(output, yes, "Add --yes to collect without being asked.")
     with open_images(arguments) as runner:
@@ -96,6 +102,8 @@ def command(
             _show(output, plan)
         if not plan.has_changes:
             return ExitCode.DONE
+        if not output.as_json:
+            show_packages(output, plan.read)
         question = "Move this to the trash?"
         if purge:
             question = "Move this to the trash and empty the trash? This cannot be undone."
@@ -108,22 +116,22 @@ def command(
 
 
 def _show(output: Output, plan: CollectPlan) -> None:
-    from moorage.units import size_text
+    from moorage.units import count_text, size_text
 
     this = plan.collection
     if this.is_empty:
         output.message("Nothing to collect.")
     else:
         output.message(
-            f"{this.blobs} files that nothing needs: {size_text(this.freed)} ({this.freed} bytes), "
-            f"{this.manifests} manifests among them."
+            f"{count_text(this.blobs, 'blob')} that nothing needs: {size_text(this.freed)} "
+            f"({this.freed} bytes), {count_text(this.manifests, 'manifest')} among them."
         )
     for repository, tag in this.tags:
         output.message(("-  ", "red"), f"{repository}:{tag}  belongs to an image that goes")
     if this.kept_untagged:
         output.message(
-            f"Kept: {this.kept_untagged} manifests without a tag, because it is not known whether "
-            "they are pulled by digest. --untagged-now removes them."
+            f"Kept: {count_text(this.kept_untagged, 'manifest')} without a tag, because it is not "
+            "known for 30 days who pulls by digest. --untagged-now does not wait for that."
         )
     for repository, manifests in this.unreadable.items():
         digest, why = manifests[0]

@@ -6,8 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from moorage.cli.images.open_images import NAMES, open_images, run_change
-from moorage.cli.users.open_users import deployment_arguments, parse_arguments
+from moorage.cli.images.open_images import (
+    NAMES,
+    open_images,
+    parse_image_arguments,
+    run_change,
+    show_packages,
+)
+from moorage.cli.users.open_users import deployment_arguments
 from moorage.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -37,7 +43,7 @@ def command(context: click.Context, /, *, yes: bool, **options: Any) -> int:
     from moorage.cli.confirmation import require_confirmation
     from moorage.deploy.images_run import plan_delete
 
-    arguments = parse_arguments(context, options, NAMES)
+    arguments = parse_image_arguments(context, options, NAMES)
     output = arguments.output
     require_confirmation(output, yes, "Add --yes to delete the images without being asked.")
     with open_images(arguments) as runner:
@@ -49,24 +55,25 @@ def command(context: click.Context, /, *, yes: bool, **options: Any) -> int:
         if not yes and not runner.asker.confirm(f"Delete {names}?"):
             output.message("Nothing was changed.")
             return ExitCode.FAILED
-        return run_change(runner, plan.read, plan.task, _as_json(plan), ("tags", "held_ms"))
+        return run_change(
+            runner, plan.read, plan.task, _as_json(plan), ("repositories", "tags", "held_ms")
+        )
 
 
 def _show(output: Output, plan: DeletePlan) -> None:
-    from moorage.units import size_text
+    from moorage.units import count_text, size_text
 
     trees = plan.read.stored.tree.repositories
     for repository, tag, digest in plan.tags:
         output.message(("-  ", "red"), f"{repository}:{tag}  {digest[:19]}")
     for repository in plan.repositories:
-        tags = len(trees[repository].tags)
-        output.message(
-            ("-  ", "red"), f"{repository}  the whole repository: {tags} tag{'s' * (tags != 1)}"
-        )
+        tags = count_text(len(trees[repository].tags), "tag")
+        output.message(("-  ", "red"), f"{repository}  the whole repository: {tags}")
     output.message(
-        f"{plan.manifests} manifest{'s' * (plan.manifests != 1)} can no longer be pulled. "
+        f"{count_text(plan.manifests, 'manifest')} can no longer be pulled. "
         f"'moorage images collect' can then free {size_text(plan.size)}."
     )
+    show_packages(output, plan.read)
 
 
 def _as_json(plan: DeletePlan) -> dict[str, object]:

@@ -8,22 +8,32 @@ from moorage.cli.lazy_group import LazyCommand, LazyGroup
 
 _COMMANDS = {
     "list": LazyCommand(
-        "moorage.cli.images.list_images", "Show repositories, tags, and the space they take up."
+        "moorage.cli.images.list_images",
+        "Show repositories, tags, and the space they take up.",
+        synonyms=("ls", "catalog", "tags"),
     ),
     "show": LazyCommand(
         "moorage.cli.images.show",
         "Show an image's platforms, layers, history, labels and signatures.",
+        synonyms=("inspect", "info"),
     ),
-    "delete": LazyCommand("moorage.cli.images.delete", "Delete tags, or whole repositories."),
+    "delete": LazyCommand(
+        "moorage.cli.images.delete",
+        "Delete tags, or whole repositories.",
+        synonyms=("rm", "rmi", "remove", "untag", "del"),
+    ),
     "collect": LazyCommand(
         "moorage.cli.images.collect",
         "Free the space that no tag needs (garbage collection: gc, clean, prune).",
+        synonyms=("gc", "clean", "cleanup", "prune", "garbage-collect", "purge"),
     ),
     "retain": LazyCommand(
         "moorage.cli.images.retain", "Remove the tags that the retention rules do not keep."
     ),
     "restore": LazyCommand(
-        "moorage.cli.images.restore", "Bring images back from the trash, with their tags."
+        "moorage.cli.images.restore",
+        "Bring images back from the trash, with their tags.",
+        synonyms=("undelete", "undo"),
     ),
     "trash": LazyCommand("moorage.cli.images.trash", "Show what is in the trash."),
 }

@@ -12,23 +12,29 @@ from moorage.cli.tables import Cell, aligned
 from moorage.deploy.activity import Activity, ImageUse, Use
 from moorage.deploy.images import ImagesRead
 from moorage.deploy.images_rows import ImagesList, notes, pushed_by
+from moorage.deploy.log_rows import CHECK_REPOSITORY
 from moorage.escape import one_line
 from moorage.images.details import Config, ImageDetails, PlatformImage, Referrer
 from moorage.images.usage import RepositoryUsage, TagUsage
-from moorage.units import age_text, size_text
+from moorage.units import age_text, count_text, size_text
 
 _SHORT = 19
 """Characters of a digest that are shown in tables: sha256: and twelve digits."""
 _MOST_COMMAND = 200
+_LEFT_OUT = ("own", "digest", "platforms")
+"""Columns that narrow terminals do without, in this order, after those without any value."""
 
 
-def list_lines(listed: ImagesList, activity: Activity, *, with_tags: bool) -> Iterator[Line]:
+def list_lines(
+    listed: ImagesList, activity: Activity, *, with_tags: bool, width: int | None = None
+) -> Iterator[Line]:
     """Yield images as a table, and the totals.
 
     Args:
         listed: The images.
         activity: The pushes and pulls that are known.
         with_tags: Whether to show tags instead of repositories.
+        width: The columns of the terminal; the table leaves out some of its own to fit.
     """
     now = time.time()
     head: tuple[str, ...]
@@ -40,10 +46,28 @@ def list_lines(listed: ImagesList, activity: Activity, *, with_tags: bool) -> It
         head = ("repository", "tags", "size", "own", "last push", "last pull")
         rows = [_repository_cells(each, now) for each in listed.repositories]
     if rows:
-        yield from aligned([tuple((title, "bold") for title in head), *rows])
+        yield from aligned(fitting([tuple((title, "bold") for title in head), *rows], width))
         yield ("",)
     yield from _total_lines(listed)
     yield from _pulls_lines(activity)
+
+
+def fitting(rows: Sequence[tuple[Cell, ...]], width: int | None) -> list[tuple[Cell, ...]]:
+    """Return a table without the columns that a narrow terminal has no room for.
+
+    Args:
+        rows: The rows; the first one has the titles.
+        width: The columns of the terminal; None for any number.
+    """
+    table = [[cell if isinstance(cell, str) else cell[0] for cell in row] for row in rows]
+    widths = {column[0]: max(map(len, column)) + 2 for column in zip(*table, strict=True)}
+    empty = [column[0] for column in zip(*table, strict=True) if set(column[1:]) == {"-"}]
+    for title in (*empty, *_LEFT_OUT):
+        if width is None or sum(widths.values()) - 2 <= width:
+            break
+        widths.pop(title, None)
+    kept = [number for number, title in enumerate(table[0]) if title in widths]
+    return [tuple(row[number] for number in kept) for row in rows]
 
 
 def _pulls_lines(activity: Activity) -> Iterator[Line]:
@@ -86,21 +110,23 @@ def _tag_cells(tag: TagUsage, now: float) -> tuple[Cell, ...]:
 def _total_lines(listed: ImagesList) -> Iterator[Line]:
     usage, shown = listed.usage, len(listed.repositories)
     if shown != len(usage.repositories):
-        yield (f"{_repositories(shown)} of {len(usage.repositories)} shown.",)
+        line = f"{_repositories(shown)} of {len(usage.repositories)} shown."
+        hidden = {each.name for each in usage.repositories} - {
+            each.name for each in listed.repositories
+        }
+        if hidden == {CHECK_REPOSITORY}:
+            line += f" --all also shows {CHECK_REPOSITORY}, that of Moorage's own checks."
+        yield (line,)
     tags = sum(len(each.tags) for each in usage.repositories)
-    total = f"{size_text(usage.size)} in {_count(usage.blobs, 'blob')}"
+    total = f"{size_text(usage.size)} in {count_text(usage.blobs, 'blob')}"
     if usage.untagged_size:
         total += f", {size_text(usage.untagged_size)} of it without a tag"
-    yield (f"{_repositories(len(usage.repositories))}, {_count(tags, 'tag')}: {total}.",)
+    yield (f"{_repositories(len(usage.repositories))}, {count_text(tags, 'tag')}: {total}.",)
     yield (f"Read from {one_line(str(listed.read.store))}.",)
 
 
 def _repositories(number: int) -> str:
-    return _count(number, "repository", "repositories")
-
-
-def _count(number: int, one: str, many: str = "") -> str:
-    return f"{number} {one if number == 1 else many or f'{one}s'}"
+    return count_text(number, "repository", "repositories")
 
 
 def list_as_json(listed: ImagesList, activity: Activity) -> dict[str, object]:
@@ -178,7 +204,7 @@ def image_lines(read: ImagesRead, image: ImageDetails, use: ImageUse) -> Iterato
     now = time.time()
     name = f"{image.repository}:{image.tag}" if image.tag else image.repository
     yield ((one_line(name), "bold"),)
-    own = f", {size_text(image.own_size)} of it its own" if image.own_size is not None else ""
+    own = f", {size_text(image.own_size)} of it not shared" if image.own_size is not None else ""
     yield from _properties([
         ("digest", image.digest),
         ("type", image.media_type),
@@ -251,7 +277,7 @@ def _platform_lines(image: PlatformImage, *, is_single: bool) -> Iterator[Line]:
 def _layer_cells(image: PlatformImage) -> Iterator[tuple[Cell, ...]]:
     for layer in image.layers:
         state: Cell = (
-            f"also in {_count(layer.images - 1, 'other image')}" if layer.images > 1 else ""
+            f"also in {count_text(layer.images - 1, 'other image')}" if layer.images > 1 else ""
         )
         if not layer.is_stored:
             state = "fetched from elsewhere" if layer.is_remote else ("missing", "red")

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from moorage.cli.images.open_images import open_images, read_images
-from moorage.cli.users.open_users import deployment_arguments, parse_arguments
+from moorage.cli.images.open_images import open_images, parse_image_arguments, read_images
+from moorage.cli.users.open_users import deployment_arguments
 from moorage.errors import ExitCode
 
 _EXAMPLES = """\b
@@ -51,14 +51,15 @@ def command(
     free at most. Last push is the time of the tag's file on the disk; last pulls and users are
     from nginx's log, as far as the servers noted them (see 'moorage activity'). Changes nothing.
 
-    --json always includes the tags, and sizes in bytes.
+    In a narrow terminal the table leaves out columns. --json always includes the tags, and sizes in
+    bytes.
     """
     from moorage.cli.images.images_view import list_as_json, list_lines
-    from moorage.deploy.images_rows import Order, select, with_uses
+    from moorage.deploy.images_rows import Order, below_hint, select, with_uses
     from moorage.images.usage import measure
 
     has_pattern = len(options["words"]) > (0 if options["addresses"] else 1)
-    arguments = parse_arguments(context, options, *(["[PATTERN]"] if has_pattern else []))
+    arguments = parse_image_arguments(context, options, *(["[PATTERN]"] if has_pattern else []))
     output = arguments.output
     pattern = arguments.words[0] if has_pattern else ""
     with open_images(arguments) as runner:
@@ -69,7 +70,8 @@ def command(
         output.emit({"exit_code": int(ExitCode.DONE), **list_as_json(listed, activity)})
         return ExitCode.DONE
     if pattern and not listed.repositories:
-        output.message(f"No image matches {pattern}.")
-    for line in list_lines(listed, activity, with_tags=with_tags or ":" in pattern):
+        output.message(f"No image matches {pattern}.{below_hint(read, pattern)}")
+    shows_tags = with_tags or ":" in pattern
+    for line in list_lines(listed, activity, with_tags=shows_tags, width=output.width):
         output.data(*line)
     return ExitCode.DONE

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +16,7 @@ from moorage.cli.users.open_users import Arguments, parse_arguments
 from moorage.errors import ExitCode
 
 if TYPE_CHECKING:
+    from moorage.cli.output import Output
     from moorage.cli.runner import Runner
     from moorage.deploy.activity import Activity
     from moorage.deploy.images import ImagesRead
@@ -35,7 +39,37 @@ def parse_names(context: click.Context, options: dict[str, Any]) -> Arguments:
         options: The command's options; these arguments are removed from them.
     """
     has_names = len(options["words"]) > (0 if options["addresses"] else 1)
-    return parse_arguments(context, options, *([NAMES] if has_names else []))
+    return parse_image_arguments(context, options, *([NAMES] if has_names else []))
+
+
+def parse_image_arguments(
+    context: click.Context, options: dict[str, Any], *names: str
+) -> Arguments:
+    """Return a command's arguments; see :func:`parse_arguments`.
+
+    Args:
+        context: The command's context.
+        options: The command's options; these arguments are removed from them.
+        names: The names of the arguments after FILE.
+
+    Raises:
+        click.UsageError: FILE is missing, or the arguments are incomplete or too many.
+    """
+    words = options["words"]
+    if words and not options["addresses"] and _is_an_image(words[0]):
+        raise click.UsageError(
+            f"FILE is missing: {words[0]} is not a file. Name the answers file before the image, "
+            "or use --server USER@HOST[:PORT].",
+            context,
+        )
+    return parse_arguments(context, options, *names)
+
+
+def _is_an_image(word: str) -> bool:
+    """Return whether a word is more likely an image's name than that of a file."""
+    path = Path(word)
+    is_path = word.startswith((".", "/", "~")) or path.suffix in {".yml", ".yaml", ".json"}
+    return bool(word) and not is_path and not os.path.lexists(path)
 
 
 @contextmanager
@@ -106,11 +140,40 @@ def run_change(
             "Interrupted twice: Moorage told the server to stop, but did not wait for it.",
             advice="'moorage images trash' shows what was moved.",
         ) from error
-    code = ExitCode.DONE if change.is_good else ExitCode.FAILED
+    code = ExitCode.DONE if change.is_complete else ExitCode.FAILED
     if runner.main_thread.is_interrupted and not change.is_good:
         code = ExitCode.INTERRUPTED
     _print(runner, change, plan, what, code)
+    moved = change.numbers.get("bytes", 0)
+    if moved and change.is_good and not (task.purges or runner.output.as_json):
+        runner.output.data(f"   {_space_text(moved)}")
     return code
+
+
+def _space_text(moved: int) -> str:
+    """Return when the space of what was moved to the trash is free."""
+    from moorage.images.task import IN_TRASH
+    from moorage.units import date_text, size_text
+
+    return (
+        f"The {size_text(moved)} are freed when the trash is emptied: by the first collection after "
+        f"{date_text(time.time() + IN_TRASH)}, or now with 'moorage images collect --purge'."
+    )
+
+
+def show_packages(output: Output, read: ImagesRead) -> None:
+    """Print which package a run installs first, if any.
+
+    Args:
+        output: The output.
+        read: The images that the run changes.
+    """
+    from moorage.deploy.images_run import packages_for
+
+    for package in packages_for(read.facts):
+        output.message(
+            ("+  ", "green"), f"package {package} on {read.server}, which this needs once"
+        )
 
 
 def _print(
@@ -134,11 +197,14 @@ def _print(
                 "status": str(ended.status),
                 "code": ended.code,
                 "message": ended.message,
+                "warnings": list(ended.warnings),
                 "done": change.numbers,
             }
         )
         return
     sign = ("✓  ", "green") if change.is_good else ("✗  ", "red")
+    if change.is_good and not change.is_complete:
+        sign = ("!  ", "yellow")
     text = numbers_text(change.numbers, what) if change.is_good else ""
     if not change.is_good:
         text = ending_in_words(ended.status, ended.step, ended.message)
@@ -149,10 +215,16 @@ def _print(
 
 
 _TEXTS = {
+    "repositories": ("{} repository deleted", "{} repositories deleted"),
     "tags": ("{} tag deleted", "{} tags deleted"),
-    "blobs": ("{} file moved to the trash", "{} files moved to the trash"),
+    "blobs": ("{} blob moved to the trash", "{} blobs moved to the trash"),
     "restored": ("{} file or folder restored", "{} files and folders restored"),
+    "kept_tags": (
+        "{} tag not restored, because it was pushed again",
+        "{} tags not restored, because they were pushed again",
+    ),
 }
+_ONLY_IF_ANY = frozenset({"repositories", "kept_tags"})
 
 
 def numbers_text(numbers: dict[str, int], what: Sequence[str]) -> str:
@@ -168,12 +240,12 @@ def numbers_text(numbers: dict[str, int], what: Sequence[str]) -> str:
     for name in what:
         number = numbers.get(name, 0)
         if name == "bytes":
-            parts.append(f"{size_text(number)} in the trash")
+            parts.append(f"{size_text(number)} in all")
         elif name == "purged":
             parts += [f"{size_text(number)} freed"] if number else []
         elif name == "held_ms":
             parts += [f"pushes held for {number / 1000:.1f} s"] if number else []
-        else:
+        elif number or name not in _ONLY_IF_ANY:
             one, many = _TEXTS[name]
             parts.append((one if number == 1 else many).format(number))
     return ", ".join(parts)

@@ -6,7 +6,13 @@ from typing import Any
 
 import click
 
-from moorage.cli.images.open_images import NAMES, open_images, parse_names, run_change
+from moorage.cli.images.open_images import (
+    NAMES,
+    open_images,
+    parse_names,
+    run_change,
+    show_packages,
+)
 from moorage.cli.users.open_users import deployment_arguments
 from moorage.errors import ExitCode
 
@@ -26,7 +32,7 @@ def command(context: click.Context, /, *, yes: bool, **options: Any) -> int:
     """Bring images back from the trash, with their tags.
 
     Without names, brings back everything in the trash. A tag that was pushed again since stays as
-    it is now.
+    it is now, and the deleted image can be pulled by its digest. Exits with 1 then.
     """
     from moorage.cli.confirmation import require_confirmation
     from moorage.deploy.images_run import plan_restore
@@ -35,9 +41,20 @@ def command(context: click.Context, /, *, yes: bool, **options: Any) -> int:
     output = arguments.output
     require_confirmation(output, yes, "Add --yes to restore without being asked.")
     with open_images(arguments) as runner:
-        read, task = runner.query(lambda: plan_restore(runner.deployment, arguments.words))
+        plan = runner.query(lambda: plan_restore(runner.deployment, arguments.words))
+        if not output.as_json:
+            for repository, tag in plan.pushed_again:
+                output.message(
+                    ("!  ", "yellow"),
+                    f"{repository}:{tag} was pushed again and stays: its deleted image comes back "
+                    "without a tag",
+                )
+            show_packages(output, plan.read)
         what = ", ".join(arguments.words) or "everything in the trash"
         if not yes and not runner.asker.confirm(f"Restore {what}?"):
             output.message("Nothing was changed.")
             return ExitCode.FAILED
-        return run_change(runner, read, task, {"names": list(arguments.words)}, ("restored",))
+        return run_change(
+            runner, plan.read, plan.task, {"names": list(arguments.words)},
+            ("restored", "kept_tags"),
+        )  # fmt: skip

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from moorage.cli.images.open_images import open_images, read_images
-from moorage.cli.users.open_users import deployment_arguments, parse_arguments
+from moorage.cli.images.open_images import open_images, parse_image_arguments, read_images
+from moorage.cli.users.open_users import deployment_arguments
 from moorage.errors import ExitCode
 
 _NAME = "REPOSITORY[:TAG|@DIGEST]"
@@ -27,8 +27,8 @@ def command(context: click.Context, /, **options: Any) -> int:
     """Show an image, or the tags of a repository.
 
     Of an image: its platforms with their layers, history, labels and configuration; what refers to
-    it, such as signatures and attestations; and what its tag named before. The first digits of a
-    digest are enough. Changes nothing.
+    it, such as signatures and attestations; and what its tag named before. The first 4 digits of
+    a digest are enough if no other begins with them. Changes nothing.
 
     Exits with 1 if there is no such image.
     """
@@ -41,7 +41,7 @@ def command(context: click.Context, /, **options: Any) -> int:
     from moorage.deploy.images_rows import parse_image_name, select_repository, with_uses
     from moorage.images.usage import measure
 
-    arguments = parse_arguments(context, options, _NAME)
+    arguments = parse_image_arguments(context, options, _NAME)
     output = arguments.output
     with open_images(arguments) as runner:
         operations = runner.operations
@@ -53,7 +53,7 @@ def command(context: click.Context, /, **options: Any) -> int:
             if output.as_json:
                 output.emit({"exit_code": int(ExitCode.DONE), **list_as_json(listed, activity)})
             else:
-                for line in list_lines(listed, activity, with_tags=True):
+                for line in list_lines(listed, activity, with_tags=True, width=output.width):
                     output.data(*line)
             return ExitCode.DONE
         details = runner.query(

@@ -94,7 +94,9 @@ def parse_arguments(context: click.Context, options: dict[str, Any], *names: str
         if not is_right:
             expected = f"FILE {expected}".rstrip()
             alternative = f" or --server USER@HOST[:PORT] {' '.join(names)}".rstrip()
-            raise click.UsageError(f"Expected {expected}{alternative}.{too_many}", context)
+            # The dots of a name that can be repeated are not the end of the sentence.
+            end = "" if takes_more and not too_many else "."
+            raise click.UsageError(f"Expected {expected}{alternative}{end}{too_many}", context)
         from moorage.local_file import check_file
 
         file = Path(words[0])

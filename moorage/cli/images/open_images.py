@@ -156,8 +156,8 @@ def _space_text(moved: int) -> str:
     from moorage.units import date_text, size_text
 
     return (
-        f"The {size_text(moved)} are freed when the trash is emptied: by the first collection after "
-        f"{date_text(time.time() + IN_TRASH)}, or now with 'moorage images collect --purge'."
+        f"The {size_text(moved)} are freed when the trash is emptied: by the first collection "
+        f"after {date_text(time.time() + IN_TRASH)}, or now with 'moorage images collect --purge'."
     )
 
 

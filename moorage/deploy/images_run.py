@@ -96,7 +96,7 @@ class DeletePlan:
 
 @dataclass(frozen=True)
 class RestorePlan:
-    """What to bring back from the trash, to confirm.
+    """A restoration to confirm.
 
     Attributes:
         read: The images that are stored now.

@@ -506,7 +506,7 @@ class Collector:
             )
         if len(restored.kept) > MOST_WARNINGS:
             warn(f"{len(restored.kept) - MOST_WARNINGS} more tags were pushed again")
-        if not (restored.files or restored.kept):
+        if not restored.is_found:
             raise StopError("failed", "images_not_in_trash")
 
     # Locks, steps and the end

@@ -13,16 +13,18 @@ from moorage.images.sweep import V2, Entry, State, Sweep, sweeps, tag_folders
 
 @dataclass(frozen=True)
 class Restored:
-    """What was brought back.
+    """The result of a restoration.
 
     Attributes:
         files: The number of files and folders.
         kept: The tags that stay as they are because they were pushed again: repository, tag, and
             the digest of the image that was deleted, which has no tag now.
+        is_found: Whether any of the chosen was in the trash.
     """
 
     files: int
     kept: tuple[tuple[str, str, str], ...]
+    is_found: bool
 
 
 def restore(root: Path, chosen: Sequence[tuple[str, str]]) -> Restored:
@@ -34,6 +36,7 @@ def restore(root: Path, chosen: Sequence[tuple[str, str]]) -> Restored:
             the trash if there are none.
     """
     trash = [each for each in reversed(sweeps(root)) if each.state is State.CHECKED]
+    is_found = next(_chosen_in(trash, chosen), None) is not None
     deleted = _deleted_tags(trash, chosen)
     files = _put_back(root, trash, chosen)
     kept = (
@@ -41,7 +44,7 @@ def restore(root: Path, chosen: Sequence[tuple[str, str]]) -> Restored:
         for (repository, tag), digest in sorted(deleted.items())
         if _current(root / V2 / _tag_path(repository, tag)) not in {digest, ""}
     )
-    return Restored(files, tuple(kept))
+    return Restored(files, tuple(kept), is_found)
 
 
 def _put_back(root: Path, trash: Sequence[Sweep], chosen: Sequence[tuple[str, str]]) -> int:
@@ -77,10 +80,8 @@ def _needed(
     """Return the digests that the chosen need."""
     repositories = {repository for repository, _ in chosen}
     waiting: list[str] = []
-    for sweep in trash:
-        for entry, place in sweep.places():
-            if any(_is_of(entry, *each) for each in chosen):
-                waiting += _digests_below(entry, place)
+    for entry, place in _chosen_in(trash, chosen):
+        waiting += _digests_below(entry, place)
     needed: set[str] = set()
     while waiting:
         digest = waiting.pop()
@@ -99,14 +100,21 @@ def _deleted_tags(
 ) -> dict[tuple[str, str], str]:
     """Return the digests of the chosen tags in the trash; if deleted twice, of the latest."""
     found: dict[tuple[str, str], str] = {}
+    for entry, place in _chosen_in(trash, chosen):
+        for tag, folder in tag_folders(entry, place):
+            if digest := _current(folder):
+                found.setdefault((entry.repository, tag), digest)
+    return found
+
+
+def _chosen_in(
+    trash: Sequence[Sweep], chosen: Sequence[tuple[str, str]]
+) -> Iterator[tuple[Entry, Path]]:
+    """Yield what was chosen, and where it is in the trash."""
     for sweep in trash:
         for entry, place in sweep.places():
-            if chosen and not any(_is_of(entry, *each) for each in chosen):
-                continue
-            for tag, folder in tag_folders(entry, place):
-                if digest := _current(folder):
-                    found.setdefault((entry.repository, tag), digest)
-    return found
+            if not chosen or any(_is_of(entry, *each) for each in chosen):
+                yield entry, place
 
 
 def _tag_path(repository: str, tag: str) -> str:

@@ -58,8 +58,8 @@ def parse_image_arguments(
     words = options["words"]
     if words and not options["addresses"] and _is_an_image(words[0]):
         raise click.UsageError(
-            f"FILE is missing: {words[0]} is not a file. Name the answers file before the image, "
-            "or use --server USER@HOST[:PORT].",
+            f"The answers file {words[0]} cannot be read: no such file or directory. If it is an "
+            "image, FILE is missing: name it first, or use --server USER@HOST[:PORT].",
             context,
         )
     return parse_arguments(context, options, *names)

@@ -136,6 +136,7 @@ class Sweep:
         if self._folder.stat().st_dev != (self._v2 / "blobs").stat().st_dev:
             self._folder.rmdir()
             raise CannotSweepError("the trash is on another file system than the images")
+        _sync(self._folder.parent)
         lines = (json.dumps([each.path, each.digest, each.size]) for each in entries)
         _write(self._folder / _LIST, "".join(f"{line}\n" for line in lines))
         self._note(State.SWEEPING)
@@ -390,8 +391,13 @@ def _write(path: Path, content: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
+    opened = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(opened)
     finally:
-        os.close(folder)
+        os.close(opened)

@@ -147,6 +147,29 @@ def test_a_collection_that_is_cancelled_changes_nothing(
     assert contents(registry.root) == before
 
 
+@pytest.mark.parametrize("step", ["images-mark", "grace", "images-move", "images-check"])
+def test_terminated_anywhere_it_ends_in_order(
+    registry: StoredRegistry, server: CollectorAtWork, step: str
+) -> None:
+    before, alive = contents(registry.root), alive_files(registry)
+    process = server.start(grace=0.5, looks=(0.5,))
+    steps = server.folder / "state/runs/run0001/step"
+    while not (steps.exists() and step in steps.read_text()):
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.terminate()
+    output = process.communicate(timeout=60)[0]
+    assert "@result\tcancelled\trun_cancelled" in output or "@result\tdone" in output
+    # All of it has been moved, or nothing.
+    assert contents(registry.root) in (before, alive)
+    assert all(sweep.state is State.CHECKED for sweep in sweeps(registry.root))
+    assert ("@result\tdone" in output) == (contents(registry.root) == alive)
+    (status, *_), log = server.run(purges=True)
+    assert status == "done", log
+    assert contents(registry.root) == alive
+    assert sweeps(registry.root) == []
+
+
 def test_the_trash_is_emptied_after_its_time(
     registry: StoredRegistry, server: CollectorAtWork
 ) -> None:

@@ -110,6 +110,36 @@ def test_what_is_alive_stays_and_the_rest_can_come_back(registry: StoredRegistry
     assert snapshot(registry.root) == before
 
 
+def test_the_list_is_on_the_disk_before_a_file_is_moved(
+    registry: StoredRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut, whatever was moved can be put back."""
+    entries, synced, moved = dead(registry), list[str](), list[Path]()
+    sync, rename = os.fsync, Path.rename
+
+    def note_sync(file: int) -> None:
+        assert not moved
+        synced.append(str(Path(f"/proc/self/fd/{file}").readlink()))
+        sync(file)
+
+    def note_move(path: Path, to: Path) -> Path:
+        if path.is_relative_to(registry.v2):
+            folder = registry.root / TRASH / "run1"
+            names = (folder / ".list", folder / ".state", folder, folder.parent)
+            assert set(map(str, names)) <= set(synced)
+            moved.append(path)
+        return rename(path, to)
+
+    sweep = Sweep(registry.root, "run1")
+    with monkeypatch.context() as watched:
+        watched.setattr(os, "fsync", note_sync)
+        watched.setattr(Path, "rename", note_move)
+        sweep.prepare(entries)
+        watched.setattr(os, "fsync", sync)
+        sweep.move(set(), LATER)
+    assert len(moved) == len(entries)
+
+
 def test_purging_frees_the_bytes_it_says(registry: StoredRegistry) -> None:
     entries = dead(registry)
     sweep = sweep_all(registry, entries)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from moorage.cli.errors import as_json, explain
 from moorage.cli.plan_view import Line
 from moorage.cli.tables import row_lines
+from moorage.deploy.repairs import Repair, repair_of
 from moorage.deploy.status import ServerStatus, Status, how_it_ended
 from moorage.deploy.status_rows import draining_since, status_rows
 
 if TYPE_CHECKING:
     from moorage.deploy.acme import Renewal
+    from moorage.errors import MoorageError
 
 
 def status_lines(status: Status) -> Iterator[Line]:
@@ -61,7 +63,20 @@ def _server_lines(server: ServerStatus) -> Iterator[Line]:
     yield ((sign, style), (server.server, "bold"), f"  {head}", (f"  {server.os_name}", "dim"))
     yield from row_lines(status_rows(server), indent="  ")
     for problem in server.problems:
-        yield (("  ✗ ", "bold red"), problem.explain())
+        yield (("  ✗ ", "bold red"), problem.explain(), (_command(problem), "dim"))
+
+
+def _command(problem: MoorageError) -> str:
+    """Return the command that repairs a problem, in brackets; empty if none does."""
+    repair = repair_of(problem)
+    return f" ({_COMMANDS[repair]})" if repair in _COMMANDS else ""
+
+
+_COMMANDS = {
+    Repair.APPLY: "moorage apply FILE",
+    Repair.LOGS: "moorage logs FILE",
+    Repair.IMAGES: "moorage images collect FILE",
+}
 
 
 def renewal_as_json(renewal: Renewal | None) -> dict[str, object] | None:
@@ -82,7 +97,12 @@ def _server_as_json(server: ServerStatus) -> dict[str, object]:
         "server": server.server,
         "healthy": server.is_healthy,
         "problems": [
-            {"code": each.code, "message": each.message, "advice": each.advice}
+            {
+                "code": each.code,
+                "message": each.message,
+                "advice": each.advice,
+                "repair": repair_of(each),
+            }
             for each in server.problems
         ],
         "os": server.os_name,

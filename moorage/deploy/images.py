@@ -71,7 +71,7 @@ class ImagesRead:
 
     @property
     def server_time(self) -> float:
-        """When reading began, by the server's clock."""
+        """The server's time when reading began, in seconds since 1970."""
         return self.at + self.facts.clock_skew
 
     @property

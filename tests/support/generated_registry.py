@@ -222,7 +222,7 @@ class GeneratedRegistry:
         self._link(name, f"_layers/{digest.replace(':', '/')}").unlink()
 
     def _young(self, name: str) -> None:
-        """What is being pushed: layers whose manifest comes later, manifests without a tag."""
+        """Store pushes in progress: layers whose manifest comes later, manifests without a tag."""
         self._layer(name)
         self._image(name)
         self._multi_platform(name)

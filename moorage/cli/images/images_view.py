@@ -13,8 +13,10 @@ from moorage.deploy.activity import Activity, ImageUse, Use
 from moorage.deploy.images import ImagesRead
 from moorage.deploy.images_rows import ImagesList, notes, pushed_by
 from moorage.deploy.log_rows import CHECK_REPOSITORY
+from moorage.deploy.space import growth_text
 from moorage.escape import one_line
 from moorage.images.details import Config, ImageDetails, PlatformImage, Referrer
+from moorage.images.growth import growth_of
 from moorage.images.usage import RepositoryUsage, TagUsage
 from moorage.units import age_text, count_text, size_text
 
@@ -122,6 +124,9 @@ def _total_lines(listed: ImagesList) -> Iterator[Line]:
     if usage.untagged_size:
         total += f", {size_text(usage.untagged_size)} of it without a tag"
     yield (f"{_repositories(len(usage.repositories))}, {count_text(tags, 'tag')}: {total}.",)
+    growth = growth_of(listed.read.stored.tree, listed.read.server_time)
+    if growth is not None:
+        yield (growth_text(growth, listed.read.free),)
     yield (f"Read from {one_line(str(listed.read.store))}.",)
 
 
@@ -138,6 +143,7 @@ def list_as_json(listed: ImagesList, activity: Activity) -> dict[str, object]:
         "untagged_bytes": usage.untagged_size,
         "free_bytes": listed.read.free,
         "blobs": usage.blobs,
+        "growth": _growth_as_json(listed.read),
         "pulls_known_since": time_text(activity.covers_since),
         "repositories": [
             {
@@ -150,6 +156,19 @@ def list_as_json(listed: ImagesList, activity: Activity) -> dict[str, object]:
             }
             for each in listed.repositories
         ],
+    }
+
+
+def _growth_as_json(read: ImagesRead) -> dict[str, object] | None:
+    """Return how fast the images grow; None if that is not known yet."""
+    growth = growth_of(read.stored.tree, read.server_time)
+    if growth is None:
+        return None
+    left = growth.days_until_full(read.free) if read.free is not None else None
+    return {
+        "days": growth.days,
+        "bytes_per_day": round(growth.per_day),
+        "days_until_full": None if left is None else round(left, 1),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -113,6 +114,22 @@ def test_patterns_and_orders(
     lines = outcome.stdout.partition("\n\n")[0].splitlines()[1:] if shown else []
     assert [line.split()[0] for line in lines] == shown
     assert ("No image matches" in outcome.stderr) is not bool(shown)
+
+
+def test_list_says_when_the_disk_is_full_at_this_rate(
+    moorage: Moorage, file: Path, registry: StoredRegistry
+) -> None:
+    _image(registry, "team-a/app", [os.urandom(3_000_000)], "v1", os="linux")
+    assert moorage("images", "list", str(file), "--json").json["growth"] is None
+    assert "Growing" not in moorage("images", "list", str(file)).stdout
+    for number, blob in enumerate(sorted((registry.v2 / "blobs").rglob("data"))):
+        age = 40 if blob.stat().st_size < 1_000_000 else 10 + number
+        os.utime(blob, (time.time() - age * 86400,) * 2)
+    growth = moorage("images", "list", str(file), "--json").json["growth"]
+    assert (growth["days"], growth["bytes_per_day"]) == (30, 100_000)
+    assert growth["days_until_full"] > 1000
+    text = moorage("images", "list", str(file)).stdout
+    assert "Growing by 97.7 KiB a day over the last 30 days; the disk is not full for years" in text
 
 
 def test_an_empty_registry(moorage: Moorage, file: Path) -> None:

@@ -129,6 +129,16 @@ def test_drift(facts: Facts) -> None:
     assert explained(status_of(replace(facts, files=gone))) == (f"{layout.NGINX_SITE} is missing.",)
 
 
+def test_a_problem_names_the_command_that_repairs_it(facts: Facts) -> None:
+    gone = {path: file for path, file in facts.files.items() if path != layout.NGINX_SITE}
+    status = Status((status_of(replace(facts, files=gone)),))
+    lines = ["".join(part if isinstance(part, str) else part[0] for part in line)
+             for line in status_lines(status)]  # fmt: skip
+    assert f"  ✗ {layout.NGINX_SITE} is missing. (moorage apply FILE)" in lines
+    [server] = status_as_json(status)["servers"]  # type: ignore[misc]
+    assert [each["repair"] for each in server["problems"]] == ["apply"]
+
+
 @pytest.mark.parametrize(
     ("days", "fault"),
     [(100, None), (390, "The certificate expires in"), (400, "The certificate expired on")],

@@ -20,6 +20,7 @@ from moorage.deploy.targets import Target
 from moorage.deploy.verify_pulls import pull_stored, pull_through, push_refused
 from moorage.desired.registry import Mode, mode_of
 from moorage.errors import ExitCode, MoorageError
+from moorage.images.collection import CHECK_LAYER
 from moorage.servers.transport import Cancel
 
 LARGE = 105 * 1024**2
@@ -318,7 +319,7 @@ def _log_in(session: _Session) -> str:
 
 def _push(session: _Session, answers: Answers) -> str:
     session.need_password()
-    session.layer = os.urandom(64 * 1024)
+    session.layer = os.urandom(CHECK_LAYER)
     session.config = json.dumps(
         {"architecture": "amd64", "os": "linux", "config": {},
          "rootfs": {"type": "layers", "diff_ids": [digest_of(session.layer)]}}

@@ -13,6 +13,10 @@ from moorage.images.tree import Tree
 
 VERIFY = "moorage-verify"
 """The repository that Moorage's own checks push to. They delete the image, and the rest is left."""
+CHECK_LAYER = 64 * 1024
+"""The bytes of the layer that a check pushes."""
+_MOST_OF_CHECK = 1024
+"""The bytes that the configuration and the manifest of a check's image have at most."""
 
 
 class NothingAliveError(Exception):
@@ -63,18 +67,19 @@ def plan_collection(
         removed: Tags to remove, as repository and tag.
 
     Raises:
-        NothingAliveError: There are blobs, and none of them is alive or was to be removed.
+        NothingAliveError: There are blobs, none of them is alive or was to be removed, and they are
+            more than Moorage's checks leave.
     """
     removed = frozenset(removed)
     alive = find_alive(stored.tree, stored.manifests, limits, pulled, without=removed)
-    if stored.tree.blobs and not alive.blobs and not removed:
+    if not (alive.blobs or removed or _is_of_checks(stored.tree)):
         raise NothingAliveError
     tags = tuple(_dead_tags(stored.tree, alive))
     links = [*_dead_manifests(stored.tree, alive), *_dead_layers(stored.tree, alive)]
     blobs = [_content(digest, size) for digest, size in alive.dead_blobs(stored.tree).items()]
     folders = [Entry(f"repositories/{name}/_manifests/tags/{tag}") for name, tag in tags]
-    if _is_left(stored.tree, alive, VERIFY):
-        # Its empty folders would keep it in the catalog.
+    if blobs and _is_left(stored.tree, alive, VERIFY):
+        # Its empty folders would keep it in the catalog. They can be all that is left of it.
         blobs += _folders(VERIFY)
     return Collection(
         entries=(*folders, *links, *blobs),
@@ -144,11 +149,21 @@ def _folders(repository: str) -> list[Entry]:
 def _is_left(tree: Tree, alive: Alive, name: str) -> bool:
     """Return whether a repository has nothing that is alive, and nothing in progress."""
     repository, found = tree.repositories.get(name), alive.repositories.get(name)
-    return (
-        repository is not None
-        and found is not None
-        and not (repository.tags or repository.uploads)
-        and not (found.manifests or found.blobs or found.unreadable)
+    if repository is None or found is None:
+        return True
+    return not (
+        repository.tags or repository.uploads or found.manifests or found.blobs or found.unreadable
+    )
+
+
+def _is_of_checks(tree: Tree) -> bool:
+    """Return whether a registry stores nothing but what Moorage's checks leave.
+
+    Their repository alone does not tell: the repositories of other content can be lost.
+    """
+    sizes = (file.size for file in tree.blobs.values())
+    return tree.repositories.keys() <= {VERIFY} and all(
+        size == CHECK_LAYER or size <= _MOST_OF_CHECK for size in sizes
     )
 
 

@@ -163,12 +163,13 @@ class _Search:
     def _look_at_repositories(self) -> None:
         known = self._watch.stored.tree.repositories
         for name in _repositories(self._v2):
-            for kind in (_LAYERS, _MANIFESTS, "_manifests/tags"):
+            for kind in (_LAYERS, _MANIFESTS, "_manifests/tags", "_uploads"):
                 folder = f"repositories/{name}/{kind}"
-                if name in known and not self._is_new(folder):
+                if self._is_new(folder):
+                    self._found.repositories.add(name)
+                elif name in known:
                     continue
-                self._found.repositories.add(name)
-                if kind != "_manifests/tags":
+                if kind in {_LAYERS, _MANIFESTS}:
                     for value in _names(self._v2 / folder):
                         self._look_at(f"{folder}/{value}/link")
 

@@ -33,8 +33,14 @@ def test_delete_collect_and_restore(operator: Operator, server: LabServer) -> No
 
 
 def _delete_collect_and_restore(operator: Operator, server: LabServer, answers: Answers) -> None:
-    operator.install(answers)
+    operator.install(answers, verify=True)
     images, client = Images(operator, answers), client_of(operator, server)
+    time.sleep(CLOCK_STEP + 0.5)
+    assert client.catalog() == ["moorage-verify"]  # What the checks have left, and nothing else.
+    _, change = images.collect()
+    assert change.is_good, (change, images.log)
+    assert client.catalog() == []
+
     base, old, new, other = (os.urandom(20_000) for _ in range(4))
     first = client.push("team/app", "v1", [base, old])
     client.push("team/app", "v2", [base, new])
@@ -43,21 +49,30 @@ def _delete_collect_and_restore(operator: Operator, server: LabServer, answers: 
     child = client.push("team/multi", "", [base, other], source="team/app")
     client.index("team/multi", "latest", [child])
     client.push("moorage-verify", "x", [os.urandom(1000)])
+    # Repositories with others below them, and whose names are as odd as they can be.
+    gone = ("team", "team/app/a__b.c-d/0---1", "moorage-verify/x")
+    for name in gone:
+        client.push(name, "latest", [base])
+    client.push("busy", "latest", [base])
+    assert client.status("POST", "/v2/busy/blobs/uploads/") == 202
     kept = {
         (repository, tag): client.pull(repository, tag)
         for repository, tag in (("team/app", "v2"), ("team/app", "moved"), ("team/multi", "latest"))
     }
     before = client.pull("team/app", "v1")
 
-    deleted = images.delete("team/app:v1", "moorage-verify")
+    deleted = images.delete("team/app:v1", "moorage-verify", *gone)
     assert deleted.is_good, (deleted, images.log)
+    busy = images.delete("busy")
+    assert busy.ended.code == "images_in_use", (busy, images.log)
     assert client.status("GET", "/v2/team/app/manifests/v1") == 404
     assert client.status("GET", f"/v2/team/app/manifests/{first['digest']}") == 404
-    assert client.catalog() == ["team/app", "team/multi"]
+    assert client.catalog() == ["busy", "team/app", "team/multi"]
 
     # What a check of Moorage's leaves.
     checked = client.push("moorage-verify", "y", [os.urandom(1000)])
     assert client.status("DELETE", f"/v2/moorage-verify/manifests/{checked['digest']}") == 202
+    assert "moorage-verify" in client.catalog()
 
     # What was written within the clock's uncertainty counts as young.
     time.sleep(CLOCK_STEP + 0.5)
@@ -65,7 +80,7 @@ def _delete_collect_and_restore(operator: Operator, server: LabServer, answers: 
     assert change.is_good, (change, images.log)
     assert change.numbers["bytes"] == plan.collection.freed, images.log
     assert change.numbers["bytes"] > 20_000
-    assert client.catalog() == ["team/app", "team/multi"]
+    assert client.catalog() == ["busy", "team/app", "team/multi"]
     assert client.status("HEAD", f"/v2/team/app/blobs/{digest_of(old)}") == 404
     for (repository, tag), content in kept.items():
         assert client.pull(repository, tag) == content

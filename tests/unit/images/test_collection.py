@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import time
 from pathlib import Path
 
@@ -10,7 +11,13 @@ import pytest
 from stored_registry import StoredRegistry
 
 from moorage.images.alive import Limits
-from moorage.images.collection import NothingAliveError, plan_collection
+from moorage.images.collection import (
+    CHECK_LAYER,
+    VERIFY,
+    NothingAliveError,
+    plan_collection,
+)
+from moorage.images.read import Stored
 from moorage.images.sweep import Sweep
 from moorage.images.usage import measure
 
@@ -89,6 +96,57 @@ def test_what_is_young_stays(tmp_path: Path) -> None:
     assert plan_collection(registry.read(), now).is_empty
     with pytest.raises(NothingAliveError):
         plan_collection(registry.read(), in_future())
+
+
+def _check(registry: StoredRegistry, *, is_deleted: bool = True) -> None:
+    """Leave what a check leaves: its content, and folders without links."""
+    layer = registry.blob(VERIFY, random.randbytes(CHECK_LAYER))
+    registry.image(VERIFY, [layer], *(() if is_deleted else ("check",)))
+    for link in (registry.v2 / "repositories" / VERIFY).rglob("link") if is_deleted else ():
+        link.unlink()
+
+
+def test_what_checks_leave_goes_even_if_nothing_else_is_stored(tmp_path: Path) -> None:
+    registry = StoredRegistry(tmp_path)
+    assert plan_collection(Stored(), in_future()).is_empty
+    _check(registry)
+    _check(registry)
+    assert VERIFY not in registry.read().tree.repositories
+
+    collect(registry, in_future())
+
+    assert not registry.read().tree.blobs
+    assert not list((registry.v2 / "repositories" / VERIFY).glob("_*"))
+    assert plan_collection(registry.read(), in_future()).is_empty
+
+
+@pytest.mark.parametrize("size", [CHECK_LAYER - 1, CHECK_LAYER * 2])
+def test_content_without_its_repositories_does_not_go_with_what_checks_leave(
+    tmp_path: Path, size: int
+) -> None:
+    registry = StoredRegistry(tmp_path)
+    _check(registry)
+    registry.image("app", [registry.blob("app", random.randbytes(size))], "v1")
+    shutil.rmtree(registry.v2 / "repositories/app")
+
+    with pytest.raises(NothingAliveError):
+        plan_collection(registry.read(), in_future())
+
+
+@pytest.mark.parametrize("in_progress", ["upload", "image"])
+def test_a_check_in_progress_stays(tmp_path: Path, in_progress: str) -> None:
+    registry = StoredRegistry(tmp_path)
+    _check(registry)
+    if in_progress == "image":
+        _check(registry, is_deleted=False)
+    else:
+        registry.write(f"repositories/{VERIFY}/_uploads/1234/startedat")
+
+    collect(registry, in_future())
+
+    after = registry.read().tree
+    assert len(after.blobs) == (3 if in_progress == "image" else 0)
+    assert VERIFY in after.repositories
 
 
 def test_a_damaged_manifest_keeps_its_repository(tmp_path: Path) -> None:

@@ -29,6 +29,15 @@ IMAGES = frozenset({
 _ATTESTED = "vnd.docker.reference.digest"
 """Source: BuildKit's docs/attestations/attestation-storage.md."""
 
+_IN_DESCRIPTORS = frozenset({
+    "mediaType", "digest", "size", "urls", "platform", "annotations", "artifactType", "data",
+})  # fmt: skip
+_NAMES = {
+    name.casefold(): name
+    for name in (
+        *_IN_DESCRIPTORS, "schemaVersion", "config", "layers", "manifests", "subject",
+    )
+}  # fmt: skip
 _PLAIN = 3
 """Fields of a descriptor without anything optional."""
 _DIGEST = re.compile(r"[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-fA-F]{32,}")
@@ -111,6 +120,8 @@ def parse_manifest(digest: str, content: bytes) -> Manifest:
         parsed = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise UnreadableManifestError("it is not JSON") from error
+    if isinstance(parsed, dict):
+        _check_names(parsed)
     if not isinstance(parsed, dict) or parsed.get("schemaVersion") != 2:
         raise UnreadableManifestError("it is not a manifest of schema version 2")
     kind = parsed.get("mediaType") or _kind_without_media_type(parsed)
@@ -128,6 +139,13 @@ def parse_manifest(digest: str, content: bytes) -> Manifest:
         config = _descriptor(parsed.get("config"))
         return Manifest(**common, config=config, layers=_descriptors(parsed, "layers"))
     raise UnreadableManifestError("its media type is unknown")
+
+
+def _check_names(given: Mapping[str, Any]) -> None:
+    """Refuse fields that the registry reads all the same, since it ignores case, as Go does."""
+    for name in given:
+        if _NAMES.get(name.casefold(), name) != name:
+            raise UnreadableManifestError(f"its field {name!r} is spelled in an unknown way")
 
 
 def _kind_without_media_type(parsed: Mapping[str, Any]) -> str:
@@ -151,6 +169,8 @@ def _descriptors(parsed: Mapping[str, Any], name: str) -> tuple[Descriptor, ...]
 def _descriptor(given: object) -> Descriptor:
     if not isinstance(given, dict):
         raise UnreadableManifestError("a descriptor is missing")
+    if not given.keys() <= _IN_DESCRIPTORS:
+        _check_names(given)
     digest, size = given.get("digest"), given.get("size")
     if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
         raise UnreadableManifestError("a descriptor has no digest")

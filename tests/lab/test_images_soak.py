@@ -79,7 +79,7 @@ class Tools(threading.Thread):
 
     def run(self) -> None:
         script = TOOLS.replace("DOMAIN", DOMAIN)
-        self.output = self._client.run(script, check=False).stdout.splitlines()
+        self.output = self._client.run(script, check=False, timeout=None).stdout.splitlines()
 
     def stop(self) -> None:
         self._client.run("touch /tmp/soak/stop")
@@ -164,6 +164,7 @@ def test_nobody_notices_a_collection(
         tools.stop()
         say("; ".join(tools.output[-3:]))
         failures += [line for line in tools.output if not line.startswith("pushes: ")]
+        assert tools.output[-1].startswith("pushes: "), "they pushed until the end"
     pushes = sum(client.pushes for client in clients)
     say(f"{pushes} pushes and pulls, {moved} blobs collected in {ROUNDS} rounds, held {held} ms")
     say("\n".join(images.log[-12:]))

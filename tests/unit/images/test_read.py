@@ -144,6 +144,17 @@ def test_damage_is_named(registry: StoredRegistry) -> None:
     assert stored.tree.foreign == ["blobs/sha256/notes.txt"]
 
 
+@pytest.mark.parametrize("name", ["Layers", "LAYERS", "layer\u017f"])
+def test_layers_that_only_the_registry_finds_are_damage(
+    registry: StoredRegistry, name: str
+) -> None:
+    """Go ignores case, and the registry serves such an image."""
+    layer = registry.blob("a", b"1")
+    odd = registry.image("a", [], "odd", **{name: [layer]})
+    shouted = registry.image("a", [{**layer, "Digest": f"sha256:{'0' * 64}"}], "shouted")
+    assert registry.read().unreadable.keys() == {odd["digest"], shouted["digest"]}
+
+
 def test_what_is_no_registry_is_refused(tmp_path: Path) -> None:
     completed = subprocess.run(
         ["sh", "-c", shell_script("images.sh")], input=f"{tmp_path}\n".encode(), check=False,

@@ -200,10 +200,13 @@ class DashboardScreen(Screen[None]):
         if self._timer is not None:
             self._timer.stop()
 
+    @property
+    def _is_reading(self) -> bool:
+        return any(each.group == "look" and not each.is_finished for each in self.workers)
+
     def _refresh(self) -> None:
         """Read the servers again in the background, unless they are being read."""
-        is_reading = any(each.group == "look" and not each.is_finished for each in self.workers)
-        if self.app.screen is not self or self._status is None or is_reading:
+        if self.app.screen is not self or self._status is None or self._is_reading:
             return
         with suppress(MoorageError):
             answers = self._session.draft.answers_to_look()
@@ -287,11 +290,12 @@ class DashboardScreen(Screen[None]):
     def _read_tabs(self) -> None:
         """Read what is shown, once the servers have answered; the overview shows the space."""
         status = self._status
-        if status is None:
-            return
-        if self.tab is not None:
+        if status is None and self._is_reading:
+            if self.tab is not None:
+                self.tab.show_waiting(f"Reading {self._names()}")
+        elif self.tab is not None:
             self.tab.refresh_if_old()
-        elif any(server.is_deployed for server in status.servers):
+        elif status is not None and any(server.is_deployed for server in status.servers):
             self.query_one(ImagesTab).refresh_if_old()
 
     @on(ImagesTab.Read)

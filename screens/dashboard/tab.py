@@ -199,6 +199,11 @@ class Tab(Vertical, Generic[Found]):
         self.workers.cancel_group(self, "tab")
         self._is_reading = False
 
+    def show_waiting(self, text: str) -> None:
+        """Show what has to be read first, unless something is shown."""
+        if self.has_class("-unread"):
+            self.show_title(text)
+
     def show_title(self, text: str) -> None:
         """Show a summary."""
         self.query_one(".tab--title", Static).update(text)

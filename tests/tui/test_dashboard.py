@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -128,6 +129,34 @@ async def test_reading_again_keeps_the_cursor(alpha: FakeServer) -> None:
         deployed(alpha, ("aaron", "ana", "ci"))
         await wizard.press("ctrl+r")
         await wizard.see("3 users", "▌ ci")
+
+
+async def test_reading_again_keeps_the_place_in_the_overview() -> None:
+    servers = [deployed(FakeServer(name)) for name in ("alpha", "beta", "gamma")]
+    async with dashboard(*servers) as wizard:
+        await wizard.see("✗ The registry is not running", "pgdn Scroll")
+        await wizard.press("pagedown")
+        await wizard.until(lambda: "as of" not in wizard.text, "it scrolls")
+        connected = servers[2].connections
+        top = wizard.app.screen.query_one("#overview").scroll_y
+        assert top > 0
+        await wizard.press("ctrl+r")
+        await wizard.until(lambda: servers[2].connections > connected, "it is read again")
+        await wizard.pilot.pause(0.3)
+        assert wizard.app.screen.query_one("#overview").scroll_y == top
+
+
+async def test_a_tab_waits_for_the_servers(alpha: FakeServer) -> None:
+    alpha.slow = threading.Event()
+    store.keep_applied(Draft(ANSWERS))
+    known = FakeServers()
+    known["alpha"] = alpha
+    async with opened(known, prefill=ANSWERS) as wizard:
+        await wizard.see("Reading alpha")
+        await wizard.press("3")
+        await wizard.see("▌3 Users▐", "  Reading alpha")
+        alpha.slow.set()
+        await wizard.see("2 users by last login")
 
 
 @pytest.mark.parametrize("size", SIZES)

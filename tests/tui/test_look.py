@@ -26,6 +26,9 @@ SIGNS = {
     "review, file": "+",
     "apply, failed": "✗",
     "done, failed": "✗",
+    "dashboard, users": "disabled",
+    "dashboard, activity": "✗ delete",
+    "dashboard, runs": "✗ failed",
     "images, tag": "✗ bad",
     "images, error": "✗",
 }

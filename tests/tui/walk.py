@@ -15,6 +15,7 @@ from moorage.deploy.name import NamePlan
 from moorage.dns.operations import DnsPlan
 from moorage.dns.records import RecordChange, RecordSet
 from moorage.errors import SecretName
+from moorage.images.activity import Index
 from moorage.servers.transport import LoginRequest
 from screens.review.step import ReviewPane
 from tui.document import store
@@ -216,8 +217,36 @@ async def _start(size: tuple[int, int], theme: str) -> AsyncIterator[tuple[str, 
         await wizard.press("l")
         await wizard.see("Logs")
         yield "logs", wizard
+    async for name, wizard in _dashboard(size, theme):
+        yield name, wizard
     async for name, wizard in _images(size, theme):
         yield name, wizard
+
+
+async def _dashboard(size: tuple[int, int], theme: str) -> AsyncIterator[tuple[str, Wizard]]:
+    """Yield the dashboard's tabs, and the log of a run."""
+    store.keep_applied(Draft(ANSWERS))
+    alpha = FakeServer("alpha", images=sample_images(Path("for-tabs").absolute()).root)
+    alpha.put([some_user("ci"), some_user("bob", disabled=True)])
+    alpha.activity = Index()
+    alpha.activity.failed = {(500_000, 404): 12, (500_000, 502): 3}
+    alpha.activity.hours = {500_000: [90, 15, 5_000, 1, 1]}
+    alpha.activity.events.append((1_800_000_000, "delete", "ci", "team-a/app", "v1"))
+    run = "20261128T110000000-bbbb\tno\t1795863700\t1795863600\tapply\tpackages"
+    alpha.history = f"run\t{run}\tfailed\tcannot_write\t/etc/x\nend\n".encode()
+    alpha.run_log = b"@step\t1\tpackages\nSetting up nginx\nW: odd\nE: no luck\n"
+    servers = FakeServers()
+    servers["alpha"] = alpha
+    async with opened(servers, size=size, prefill=ANSWERS) as wizard:
+        wizard.app.theme = theme
+        await wizard.see("Dashboard", "Debian")
+        for number, name in enumerate(("images", "users", "activity", "runs"), start=2):
+            await wizard.press(str(number))
+            await wizard.see(f"▌{number} ", "as of")
+            yield f"dashboard, {name}", wizard
+        await wizard.press("enter")
+        await wizard.see("E: no luck")
+        yield "run log", wizard
 
 
 async def _images(size: tuple[int, int], theme: str) -> AsyncIterator[tuple[str, Wizard]]:

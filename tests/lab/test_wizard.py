@@ -131,7 +131,7 @@ def test_from_nothing_to_done_by_keystrokes_alone(
     again.press("5")
     again.see("✓ done")
     again.press("Enter")
-    again.see("Installing packages")
+    again.see("Letting open transfers finish")
     again.press("Escape")
     again.see("5 Runs")
     again.press("1")

@@ -128,6 +128,13 @@ def has_debug_listener(config: Mapping[str, Any]) -> bool:
     return isinstance(http, Mapping) and "debug" in http
 
 
+def has_cors(answers: Answers) -> bool:
+    """Return whether the registry's settings let pages of other sites use it (CORS)."""
+    headers = _at(config(answers, "blue"), "http", "headers")
+    names = headers if isinstance(headers, Mapping) else ()
+    return any(str(name).lower() == "access-control-allow-origin" for name in names)
+
+
 def reaches_out(config: Mapping[str, Any], variables: Iterable[str]) -> bool:
     """Return whether the registry needs network access besides its socket.
 

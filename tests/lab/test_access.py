@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -29,6 +30,12 @@ USERS = [
 ]
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 REPOSITORIES = ["team-a/app", "team-b/app", "shared", "base/debian", "secret/app", "team-ab/app"]
+CORS = {
+    "Access-Control-Allow-Origin": "https://browser.example.com",
+    "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS, DELETE",
+    "Access-Control-Allow-Headers": "Authorization, Accept",
+}
+"""Lets a page of another site use the registry, which makes nobody's access wider."""
 
 PULLS = {
     *((user, repository) for user in ("admin", "reader") for repository in REPOSITORIES),
@@ -92,7 +99,11 @@ class Stage:
 def stage(operator: Operator, server: LabServer) -> Stage:
     """A registry with users and images."""
     users = [{**user, "password": {"generate": True}} for user in USERS]
-    operator.install(operator.answers([server], credentials={"users": users}))
+    settings = {"http": {"headers": {name: [value] for name, value in CORS.items()}}}
+    answers = operator.answers(
+        [server], registry={"settings": settings}, credentials={"users": users}
+    )
+    operator.install(answers)
     stage = Stage(Wire(server.address, DOMAIN), operator.passwords)
     for repository in REPOSITORIES:
         stage.push(repository)
@@ -149,6 +160,32 @@ def test_the_matrix_of_users_repositories_and_operations(stage: Stage) -> None:
         list(pool.map(try_out, matrix))
     say(f"{len(matrix)} requests of the access matrix, {len(wrong)} answered otherwise")
     assert wrong == []
+
+
+def test_a_page_of_another_site_gets_the_headers_for_it_but_needs_a_login(stage: Stage) -> None:
+    origin = "Origin: https://browser.example.com"
+    asked = (origin, "Access-Control-Request-Method: GET")
+    with_headers = (*asked, "Access-Control-Request-Headers: authorization")
+    of_each = {name.lower(): value for name, value in CORS.items()}
+    there, missing = "/v2/secret/app/manifests/latest", "/v2/none/manifests/latest?n=1"
+    preflights = [
+        stage.ask(user, "OPTIONS", target, headers=headers)
+        for user in (None, "eve", "nobody")
+        for target in (there, missing, "/v2/_catalog", "/v2/secret/app/blobs/uploads/no-such")
+        for headers in (asked, with_headers)
+    ]
+    # Whoever asks, and for whatever: the same answer.
+    assert {(each.status, each.body) for each in preflights} == {(200, b"{}")}
+    assert all(of_each.items() <= each.headers.items() for each in preflights)
+    allowed = stage.ask("admin", "GET", there, headers=(origin,))
+    assert allowed.status == 200
+    assert of_each.items() <= allowed.headers.items()
+
+    assert stage.ask(None, "GET", there, headers=asked).status == 401
+    assert stage.ask("eve", "GET", there, headers=asked).status == 403
+    assert stage.ask(None, "OPTIONS", there).status == 401
+    assert stage.ask(None, "OPTIONS", there, headers=(origin,)).status == 401
+    assert stage.ask(None, "GET", "/_moorage_preflight", headers=asked).status == 404
 
 
 def test_the_start_page_and_the_catalog(stage: Stage) -> None:
@@ -353,8 +390,11 @@ def test_docker_reports_denied_pushes_and_completes_allowed_ones(
     push(client, registry_image, "secret/image:1")
     log_in(client, "bob", stage.passwords["bob"])
 
+    began = time.monotonic()
     with pytest.raises(LabError, match="denied"):
         push(client, registry_image, "secret/image:2")
+    # Docker does not try again.
+    assert time.monotonic() - began < 20
     with pytest.raises(LabError, match="denied"):
         client.run(["docker", "pull", f"{DOMAIN}/secret/image:1"])
     # Docker first tries to take the layers over from secret/image, where it saw them before.

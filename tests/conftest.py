@@ -8,6 +8,7 @@ import signal
 from collections import Counter
 
 import pytest
+from no_name_server import know_no_name
 
 NOT_TESTED = {
     "no lab: ": "NOT TESTED ON REAL SERVERS",
@@ -58,6 +59,13 @@ def quick_hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     """Hash passwords with bcrypt's lowest cost, except where its time matters."""
     if request.node.get_closest_marker("slow_hashes") is None:
         monkeypatch.setattr("moorage.users.passwords.BCRYPT_COST", 4)
+
+
+@pytest.fixture(autouse=True)
+def no_name_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask no real name server, except in tests with real servers."""
+    if request.node.get_closest_marker("lab") is None:
+        know_no_name(monkeypatch)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

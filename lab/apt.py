@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shutil
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -182,7 +183,9 @@ def settings_files(folder: Path = Path("/etc/apt/apt.conf.d")) -> list[Path]:
     return [path for path in candidates if not _belongs_to_a_package(path)]
 
 
+@cache
 def _belongs_to_a_package(path: Path) -> bool:
+    """Return whether dpkg installed a file; it searches the lists of all packages, so ask once."""
     return run_program(["dpkg-query", "--search", path], check=False).returncode == 0
 
 

@@ -170,7 +170,7 @@ async def _afterwards(camera: Camera) -> None:
     await camera.shoot("connect")
     await camera.press("escape", "enter")
     await camera.see("Registry  ")
-    await camera.see("shared")
+    await camera.see("Growth not known yet")
     await camera.shoot("dashboard")
     await camera.press("5")
     await camera.see("✓ done")

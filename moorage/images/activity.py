@@ -44,6 +44,8 @@ MOST_HOURS = 31 * 24
 MOST_MINUTES = 120
 MOST_FAILED_HOURS = 48
 LONGEST_LINE = 1 << 20
+LARGEST = 1 << 62
+"""The largest number in an index, which can come from a server that was taken over."""
 PUSH, PULL, LOOK = 0, 1, 2
 """Where a use is in an image's marks."""
 NEVER = (0, "")
@@ -163,7 +165,7 @@ def parse_index(text: str) -> Index:
         kind, *values = line.split("\t")
         if kind == "image":
             reference, *uses = values
-            push, pushed_by, pull, pulled_by, look, looked_by = map(int, uses)
+            push, pushed_by, pull, pulled_by, look, looked_by = _numbers(uses)
             index.images[repository, reference] = [
                 (push, names[pushed_by]), (pull, names[pulled_by]), (look, names[looked_by])
             ]  # fmt: skip
@@ -172,17 +174,18 @@ def parse_index(text: str) -> Index:
         elif kind == "user":
             name, seen, pushed = values
             names.append(name)
-            index.users[name] = [int(seen), int(pushed)]
+            index.users[name] = _numbers((seen, pushed))
         elif kind in {"hour", "minute"}:
             totals = index.hours if kind == "hour" else index.minutes
-            key, requests, failed, size, pushes, pulls = map(int, values)
+            key, requests, failed, size, pushes, pulls = _numbers(values)
             totals[key] = [requests, failed, size, pushes, pulls]
         elif kind == "failed":
-            hour, status, count = map(int, values)
+            hour, status, count = _numbers(values)
             index.failed[hour, status] = count
         elif kind == "event":
             at_text, what, user, where, reference = values
-            index.events.append((int(at_text), what, user, where, reference))
+            [at] = _numbers((at_text,))
+            index.events.append((at, what, user, where, reference))
         elif kind == "log":
             begin, offset = values
             index.logs[begin] = int(offset)
@@ -190,10 +193,22 @@ def parse_index(text: str) -> Index:
             index.live, inode, last = values
             index.inode, index.last = int(inode), int(last)
         elif kind == "covers_since":
-            index.covers_since = int(values[0])
+            [index.covers_since] = _numbers(values)
         else:
             raise ValueError(f"an unknown line: {kind[:20]!r}")
     return index
+
+
+def _numbers(values: Iterable[str]) -> list[int]:
+    """Return numbers that can be counted with.
+
+    Raises:
+        ValueError: One is negative or absurd.
+    """
+    numbers = list(map(int, values))
+    if min(numbers) < 0 or max(numbers) > LARGEST:
+        raise ValueError("an absurd number")
+    return numbers
 
 
 def parse_time(text: bytes) -> int | None:

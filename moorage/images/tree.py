@@ -28,6 +28,8 @@ class File(NamedTuple):
     size: int
 
 
+LARGEST = 1 << 62
+"""The largest time and size of a file; a listing can come from a server that was taken over."""
 _UPLOADING = 900.0
 """Seconds without a write after which an upload is not waited for."""
 
@@ -131,7 +133,15 @@ class TreeBuilder:
         """
         for entry in entries.decode("utf-8", "surrogateescape").split("\0") if entries else ():
             changed, modified, size, path = entry.split(" ", 3)
-            self.add(path, File(float(changed), float(modified), int(size)))
+            file = File(float(changed), float(modified), int(size))
+            # Not a number is not between others either.
+            if not (
+                -LARGEST < file.changed < LARGEST
+                and -LARGEST < file.modified < LARGEST
+                and -LARGEST < file.size < LARGEST
+            ):
+                raise ValueError("a file with an absurd time or size")
+            self.add(path, file)
 
     def add(self, path: str, file: File) -> None:
         """Add a file.

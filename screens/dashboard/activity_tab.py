@@ -13,7 +13,7 @@ from moorage.deploy.activity import Activity, Event, Failures, read_activity
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.log_rows import LogFilter
 from moorage.escape import printable
-from moorage.units import age_text, size_text
+from moorage.units import age_text, date_text, size_text
 from screens.dashboard.tab import Tab
 from tui.labels import explain
 from tui.messages import LogsRequested
@@ -128,7 +128,7 @@ class ActivityTab(Tab[Activity]):
         since = found.covers_since
         if not since:
             return "Pushes, pulls and requests"
-        return f"Complete since {time.strftime('%Y-%m-%d %H:%M', time.localtime(since))}"
+        return f"Complete since {date_text(since)}"
 
     def _show_graphs(self, found: Activity) -> None:
         minutes = [traffic for _, traffic in found.last_minutes(_MINUTES, time.time())]

@@ -89,7 +89,7 @@ class RunsTab(Tab[History]):
     def show(self, found: History) -> str:
         """Show the runs; returns their number and what is missing."""
         self.query_one(_RunTable).show(found.rows)
-        parts = [f"{len(found.rows)} run{'s' if len(found.rows) != 1 else ''} and changes"]
+        parts = [f"{len(found.rows)} run{'s' if len(found.rows) != 1 else ''}"]
         parts += [f"! {printable(error.server or '')}: {printable(explain(error))}"
                   for error in found.left_out]  # fmt: skip
         return " · ".join(parts)

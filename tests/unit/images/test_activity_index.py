@@ -609,6 +609,23 @@ def test_what_servers_run_needs_no_more_than_their_python(log: Path) -> None:
     assert LOOK == 2
 
 
+@pytest.mark.parametrize(
+    "absurd",
+    [
+        f"minute\t{'9' * 400}\t1\t1\t1\t1\t1",
+        f"hour\t1\t1\t1\t{'9' * 4000}\t1\t1",
+        f"failed\t1\t-404\t{'9' * 40}",
+        f"event\t{'9' * 30}\tpush\tana\tapp\tv1",
+        f"user\tana\t{'9' * 30}\t0",
+        f"repository\tapp\nimage\tv1\t{'9' * 30}\t0\t0\t0\t0\t0",
+        "covers_since\t-5",
+    ],
+)
+def test_numbers_that_cannot_be_counted_with_are_no_index(absurd: str) -> None:
+    with pytest.raises(ValueError, match="absurd"):
+        parse_index(f"moorage-activity\t1\n{absurd}\nend\n")
+
+
 def test_failed_requests_are_counted_by_hour_and_status_for_two_days(tmp_path: Path) -> None:
     hour = T0 // 3600
     lines = [

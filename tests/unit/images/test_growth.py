@@ -6,7 +6,7 @@ import pytest
 
 from moorage.deploy.space import growth_text
 from moorage.images.growth import Growth, growth_of
-from moorage.images.tree import File, Tree
+from moorage.images.tree import File, Tree, TreeBuilder
 
 DAY = 24 * 3600.0
 NOW = 1_800_000_000.0
@@ -60,3 +60,11 @@ def test_absurd_times_and_sizes_do_not_count() -> None:
 )  # fmt: skip
 def test_growth_in_words(growth: Growth | None, free: int | None, text: str) -> None:
     assert growth_text(growth, free) == text
+
+
+@pytest.mark.parametrize(
+    "figures", ["nan 1 1", "1 inf 1", "1 -inf 1", f"1 1 {'9' * 400}", "1e300 1 1"]
+)
+def test_a_listing_with_figures_that_cannot_be_counted_with_is_none(figures: str) -> None:
+    with pytest.raises(ValueError, match="absurd"):
+        TreeBuilder().add_listing(f"{figures} blobs/sha256/aa/{'a' * 64}/data".encode())

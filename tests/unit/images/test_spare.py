@@ -11,7 +11,7 @@ import pytest
 from stored_registry import OCI, StoredRegistry
 
 from moorage.images.alive import Limits
-from moorage.images.collection import plan_collection
+from moorage.images.collection import plan_collection, plan_deletion
 from moorage.images.spare import Watch, empty_folders, find_spared
 from moorage.images.sweep import Entry, Sweep, clock
 
@@ -194,3 +194,21 @@ def test_a_tag_that_a_client_asked_for_stays(tmp_path: Path) -> None:
     assert f"repositories/app/_manifests/tags/{planned.about}" in spared.paths
     target = watch.stored.tree.repositories["app"].tags[planned.about].digest
     assert target in spared.digests
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["before", "while it is moved"])
+def test_a_repository_in_which_an_upload_begins_is_not_removed(tmp_path: Path, moved: bool) -> None:
+    planned = Planned(tmp_path)
+    planned.registry.write("repositories/other/_uploads/1/startedat")
+    watch = planned.plan()
+    entries = plan_deletion(watch.stored, watch.since, [], ["other"])
+    watch = Watch(tmp_path, entries, watch.stored, watch.since, watch.empty)
+    assert not any(find_spared(watch).has(entry) for entry in entries)
+    sweep = Sweep(tmp_path, "run")
+    if moved:
+        sweep.prepare(entries)
+        sweep.move(set(), LATER)
+    planned.registry.write("repositories/other/_uploads/2/startedat")
+    spared = find_spared(watch, done=[sweep] if moved else [])
+    assert all(spared.has(entry) for entry in entries)
+    assert not any(spared.has(entry) for entry in planned.entries if entry.repository != "other")

@@ -36,7 +36,7 @@ from moorage.deploy.other_sites import taken_names
 from moorage.deploy.packaged_registry import is_held_back
 from moorage.deploy.problem import problem_on
 from moorage.deploy.revisions import revision_of
-from moorage.deploy.store import missing_store
+from moorage.deploy.store import missing_images
 from moorage.deploy.web_server import BY_HAND, missing_nginx, nginx_problems
 from moorage.desired import layout
 from moorage.desired.build import is_asked_on_80
@@ -177,7 +177,7 @@ def _problems(
             yield problem_on(facts, "not_deployed", "Nothing is deployed here.")
         return
     yield from misplaced_files(facts, folders=_folders(facts))
-    if why := missing_store(facts):
+    if why := missing_images(facts):
         yield problem_on(facts, "store_missing", f"{why[0].upper()}{why[1:]}")
     yield from _registry_problems(facts, slot)
     yield from _nginx_problems(facts)

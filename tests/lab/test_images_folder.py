@@ -11,6 +11,7 @@ from waiting import wait_until
 from lab import LabServer
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
+from moorage.deploy.discovery import answers_for
 from moorage.deploy.registry_client import RegistryClient
 from moorage.deploy.status import status_of
 
@@ -61,6 +62,10 @@ def test_images_are_never_stored_beneath_the_mount_point(
         assert (missing.code, missing.needs) == ("store_missing", "begin_empty")
         assert f"nothing is mounted on {mount} now" in missing.text
         assert missing.text.split(":")[0] in " ".join(explained(status_of(facts)))
+        # Who names only the server does not say which folder it is.
+        with operator.open(answers_for(answers.servers)) as deployment:
+            [facts] = deployment.probe()
+        assert "image disk is missing" in " ".join(explained(status_of(facts)))
 
         server.run(attach)
         path = f"/v2/team/kept/blobs/{digest}"

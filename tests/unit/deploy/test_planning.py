@@ -31,6 +31,7 @@ from moorage.servers.facts import (
     Disk,
     Draining,
     Facts,
+    ImagesFolder,
     Listener,
     ManagedFile,
     ManagedFolder,
@@ -260,6 +261,12 @@ def test_missing_images_need_acceptance() -> None:
         assert "--begin-empty" in problem.advice
         assert refusals(found, accepting(found)) == ()
         assert any(word in fault for fault in explained(status_of(replace(facts, store=now))))
+    # Without the answers, another folder is looked at first.
+    other = Store("/srv/other", "", "/", "/dev/vda", has_images=False)
+    for marker, is_missing in ((was, False), ("", True)):
+        images = {folder: ImagesFolder(has_images=False, marker=marker)}
+        problems = explained(status_of(replace(facts, store=other, images=images)))
+        assert any("image disk is missing" in each for each in problems) is is_missing
 
 
 def test_a_system_without_apt_or_systemd_is_rejected() -> None:

@@ -230,7 +230,11 @@ class WizardApp(DeploymentApp):
 
     @on(AppliedFound)
     def _applied_found(self, event: AppliedFound) -> None:
-        self.saving.note_applied(event.at, is_hearsay=event.is_hearsay)
+        from tui.wizard.frame import WizardFrame
+
+        self.saving.note_applied(event.at, is_hearsay=event.is_hearsay, revision=event.revision)
+        if isinstance(self.screen, WizardFrame):
+            self.screen.forget_applied()
 
     # --- applying ------------------------------------------------------------------------
 

@@ -173,12 +173,16 @@ class AppliedFound(Message):
     Attributes:
         at: The time of the apply, in seconds since 1970; None if unknown.
         is_hearsay: Whether only the record says so; that does not replace what this machine knows.
+        revision: The deployment's revision now; 0 for that of the open plan.
     """
 
-    def __init__(self, at: float | None = None, *, is_hearsay: bool = False) -> None:
+    def __init__(
+        self, at: float | None = None, *, is_hearsay: bool = False, revision: int = 0
+    ) -> None:
         super().__init__()
         self.at = at
         self.is_hearsay = is_hearsay
+        self.revision = revision
 
 
 class SaveRequested(Message):

@@ -115,21 +115,24 @@ class Saving:
             store.remember(kept, session.draft.domain, state=UNFINISHED,
                            is_draft=session.path is None)  # fmt: skip
 
-    def note_applied(self, at: float | None, *, is_hearsay: bool) -> None:
+    def note_applied(self, at: float | None, *, is_hearsay: bool, revision: int = 0) -> None:
         """Note that the open deployment is applied, although this wizard saw no apply end.
 
         Args:
             at: The time of the apply, in seconds since 1970; None if unknown.
             is_hearsay: Whether only the record says so; that does not replace what this machine
                 knows.
+            revision: The deployment's revision now; 0 for that of the open plan.
         """
         session = self._session
         if session is None:
             return
         if (plan := session.operations.plan) is not None:
-            self.know_revision(plan.revision.number)
+            self.know_revision(revision or plan.revision.number)
         if not is_hearsay or store.last_applied(session.draft.domain) is None:
             store.keep_applied(session.draft)
+        if not is_hearsay:
+            session.read = None
         session.is_applied = True
         self.keep_draft()
         kept = session.path or session.draft_file

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from moorage.cli.output import Output
     from moorage.cli.runner import Runner
     from moorage.deploy.certificate import Replacement
+    from moorage.deploy.plan import Plan
 
 
 _EXAMPLES = """\b
@@ -124,21 +125,21 @@ def replace(
     with open_deployment(
         output, replaced, limit=limit, accepted_host_keys=accepted_host_keys
     ) as runner:
-        done = _replace(runner, ask=not yes)
+        plan = runner.query(runner.operations.plan_replacement)
+        done = _replace(runner, plan, ask=not yes)
     if done is None:
         output.message("Nothing was changed.")
         return ExitCode.FAILED
     if done.is_good and not limit:
         for path in keep(answers, replaced):
             output.message(f"{path} is the new certificate, {path}.old the previous one.")
-    _report(output, done)
+    _report(output, plan, done)
     return done.exit_code
 
 
-def _replace(runner: Runner, *, ask: bool) -> Replacement | None:
+def _replace(runner: Runner, plan: Plan, *, ask: bool) -> Replacement | None:
     from moorage.cli.plan_view import plan_lines
 
-    plan = runner.query(runner.operations.plan_replacement)
     if not runner.output.as_json:
         for line in plan_lines(plan, with_diff=False):
             runner.output.message(*line)
@@ -147,8 +148,9 @@ def _replace(runner: Runner, *, ask: bool) -> Replacement | None:
     return runner.run(runner.operations.replace_certificate, runner.operations.abort)
 
 
-def _report(output: Output, done: Replacement) -> None:
+def _report(output: Output, plan: Plan, done: Replacement) -> None:
     from moorage.cli import certificate_view, report_view
+    from moorage.cli.plan_view import consequence_as_json
     from moorage.cli.tables import row_line
 
     if output.as_json:
@@ -156,6 +158,7 @@ def _report(output: Output, done: Replacement) -> None:
             {
                 "is_good": done.is_good,
                 "fingerprint": done.expected,
+                "consequences": [consequence_as_json(each) for each in plan.consequences],
                 "servers": report_view.report_as_json(done.report) if done.report else [],
                 "served": [certificate_view.served_as_json(each) for each in done.served],
             }

@@ -81,7 +81,7 @@ def plan_as_json(plan: Plan, *, with_diff: bool) -> dict[str, object]:
     return {
         "has_changes": plan.has_changes,
         "summary": plan.summary,
-        "consequences": [_consequence_as_json(each) for each in plan.consequences],
+        "consequences": [consequence_as_json(each) for each in plan.consequences],
         "expectations": [
             {"key": row.key, "text": row.text, "level": row.level} for row in plan.expectations
         ],
@@ -98,7 +98,8 @@ def plan_as_json(plan: Plan, *, with_diff: bool) -> dict[str, object]:
     }
 
 
-def _consequence_as_json(each: Consequence) -> dict[str, object]:
+def consequence_as_json(each: Consequence) -> dict[str, object]:
+    """Return a consequence as JSON values."""
     return {
         "code": each.code.value,
         "severity": "destructive" if each.is_destructive else "notice",

@@ -497,20 +497,29 @@ def _certificate(server: _Server) -> Iterator[Consequence]:
         if was.ssl.mode == "private_ca" and server.materials.creates_ca:
             why = ", because this machine does not have the key of the old one"
         new = "a new private CA" if server.materials.creates_ca else after.name
-        yield _replaced(
+        private = _replaced(
             server, Code.NEW_PRIVATE_CA,
             f"The certificate will be issued by {new} instead of {before.name}{why}: every client "
             "has to trust it.",
             before.name, after.name, destructive=True,
         )  # fmt: skip
+        yield replace(private, note=_until_clients_trust(before))
         return
     is_public = now.ssl.mode == "acme" and now.ssl.acme.url == LETS_ENCRYPT
     sentence = f"The certificate will be issued by {after.name} instead of {before.name}"
-    yield _replaced(
+    other = _replaced(
         server, Code.CERTIFICATE_AUTHORITY,
         f"{sentence}." if is_public else f"{sentence}: clients have to trust it.",
         before.name, after.name, destructive=not is_public,
     )  # fmt: skip
+    yield other if is_public else replace(other, note=_until_clients_trust(before))
+
+
+def _until_clients_trust(before: _Authority) -> str:
+    return (
+        f"Clients that trust only {before.name} fail until they get the new lines from "
+        "'moorage clients'"
+    )
 
 
 def _tls(server: _Server, *, on: bool) -> Consequence:

@@ -32,6 +32,7 @@ from screens.review.commands import all_commands, commands_of
 from screens.review.missed_dialog import MissedDialog
 from screens.review.plan_tree import PlanTree, Subject
 from tui.actions import bindings
+from tui.consequences_text import describe_consequences
 from tui.document.draft import Draft
 from tui.document.steps import Step, step_of
 from tui.labels import describe_error, describe_problem, explain, field_name
@@ -252,7 +253,7 @@ class ReviewPane(StepPane):
         first = Content.styled(
             refusal or _summary(plan, name), "bold $text-error" if refusal else "bold"
         )
-        meaning = _consequences(plan)
+        meaning = describe_consequences(plan)
         lines = [*meaning, first] if not refusal else [first, *meaning]
         lines += [*_notes_of_name(name), *_notes(plan)]
         self.query_one("#status", Static).update(Content("\n").join(lines))
@@ -379,7 +380,7 @@ def _in_the_way(plan: Plan) -> list[ServerPlan]:
 def _question(plan: Plan, name: NamePlan, *, ends_transfers: bool) -> ConfirmDialog:
     """Return the question whether to apply: consequences first, then the changes and servers."""
     hosts = printable(", ".join(server.server for server in plan.servers))
-    lines, accept = _consequences(plan), "Apply"
+    lines, accept = describe_consequences(plan), "Apply"
     for server in _in_the_way(plan) if ends_transfers else ():
         count = server.transfers_in_the_way
         what = "1 transfer is" if count == 1 else f"{count} transfers are"
@@ -420,15 +421,6 @@ def _labelled(rows: Iterable[tuple[str, str]]) -> list[Content]:
             line = Content.styled(head.ljust(_LABEL_WIDTH), "$text-muted") + Content(piece)
             lines.append(line)
     return lines
-
-
-def _consequences(plan: Plan) -> list[Content]:
-    """Return the consequences of an apply: a line for each destructive one, then the rest."""
-    count = len(plan.servers)
-    lines = [Content.styled(printable(f"! {each.sentence(count)}"), "$text-error")
-             for each in plan.destructive]  # fmt: skip
-    rest = [each.sentence(count) for each in plan.consequences if not each.is_destructive]
-    return [*lines, Content(printable(" ".join(rest)))] if rest else lines
 
 
 def _notes(plan: Plan) -> list[Content]:

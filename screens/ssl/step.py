@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import ClassVar
 
@@ -19,6 +20,7 @@ from moorage.answers.secrets import Secret, Typed
 from moorage.deploy.certificate import with_files
 from moorage.deploy.plan import Plan
 from moorage.errors import AnswersError, MoorageError, Problem
+from moorage.escape import printable
 from screens.ssl.certificate_preview import (
     Described,
     describe_acme,
@@ -28,10 +30,11 @@ from screens.ssl.certificate_preview import (
     read_files,
 )
 from tui.actions import bindings
+from tui.consequences_text import describe_consequences
 from tui.document.server_addresses import public_addresses
 from tui.document.steps import Step
 from tui.labels import describe_error, describe_problem, text_of
-from tui.messages import DraftChanged
+from tui.messages import AppliedFound, DraftChanged
 from tui.tasks import in_thread
 from tui.widgets.choice import Choice, Option, Toggle
 from tui.widgets.dialog import ConfirmDialog
@@ -315,7 +318,7 @@ class SslPane(StepPane):
 
     @work
     async def _replace(self, answers: Answers) -> None:
-        operations = self.session.operations
+        operations, drafted = self.session.operations, self.draft.without_secrets()
 
         def plan() -> Plan:
             operations.open(with_files(answers, None, None))
@@ -331,19 +334,22 @@ class SslPane(StepPane):
         if not servers:
             self._show("✓ All servers already have this certificate", "$text-success")
             return
-        text = (
-            f"{self.draft.text('ssl.files.certificate')} replaces the certificate on "
-            f"{', '.join(servers)}. Nothing else changes, and no request fails "
-            "meanwhile. If another authority issued it, clients that do not trust that one fail "
-            "from then on."
-        )
-        if not await self.app.push_screen_wait(
-            ConfirmDialog("Replace the certificate", text, "Replace")
-        ):
+        question = _question(self.draft.text("ssl.files.certificate"), servers, planned)
+        if not await self.app.push_screen_wait(question):
             self._read_back()
             return
         self._show("Replacing the certificate…", "")
-        await self._show_result(lambda: describe_replacement(operations.replace_certificate()))
+        try:
+            done = await in_thread(operations.replace_certificate)
+        except MoorageError as error:
+            self._show(f"✗ {describe_error(error)}", "$text-error")
+            return
+        described = describe_replacement(done)
+        self._show(described.text, "" if described.is_good else "$text-error")
+        report = done.report
+        # The plan was that of the whole draft, so nothing is left to apply.
+        if report is not None and report.is_good and self.draft.without_secrets() == drafted:
+            self.app.post_message(AppliedFound(time.time(), revision=report.revision))
 
     async def _show_result(self, work: Callable[[], Described]) -> None:
         try:
@@ -355,6 +361,20 @@ class SslPane(StepPane):
 
     def _show(self, text: str, colour: str) -> None:
         self.query_one("#certificate", Static).update(Content.styled(text, colour))
+
+
+def _question(certificate: str, servers: list[str], plan: Plan) -> ConfirmDialog:
+    """Return the question whether to replace the certificate, consequences first."""
+    lines = describe_consequences(plan)
+    lines += [Content("")] if lines else []
+    rest = "Nothing else changes." if lines else "Nothing else changes, and no request fails."
+    text = f"{certificate} replaces the certificate on {', '.join(servers)}. {rest}"
+    return ConfirmDialog(
+        "Replace the certificate",
+        Content("\n").join([*lines, Content(printable(text))]),
+        "Replace",
+        careful=bool(plan.destructive),
+    )
 
 
 def _acme_fields() -> Iterator[Field | Choice | Toggle | Vertical]:

@@ -16,10 +16,14 @@ from wizard_driver import SIZES, Wizard
 from moorage.answers.secrets import Secret, Typed
 from moorage.deploy import ca
 from moorage.deploy.certificate import Replacement, Served, fingerprint
+from moorage.deploy.consequences import Code, Consequence
 from moorage.deploy.operations import Operations
+from moorage.deploy.report import ApplyReport
 from moorage.desired.certificates import describe
 from screens.ssl import step
+from tui.document import store
 from tui.document.draft import Draft
+from tui.document.unapplied import not_applied
 from tui.widgets.choice import Choice
 from tui.widgets.field import Field
 from tui.wizard.form import Form
@@ -267,7 +271,8 @@ async def test_typing_during_a_replacement_does_not_hide_its_result(
         shown = Served("alpha", describe(leaf), fingerprint(leaf), "TLSv1.3")
         return Replacement(None, (shown,), fingerprint(leaf))
 
-    plan = SimpleNamespace(servers=(SimpleNamespace(server="alpha", has_changes=True),))
+    alpha = SimpleNamespace(server="alpha", has_changes=True)
+    plan = SimpleNamespace(servers=(alpha,), consequences=(), destructive=())
     monkeypatch.setattr(step, "with_files", lambda answers, *_: answers)
     monkeypatch.setattr(Operations, "plan_replacement", lambda _: plan)
     monkeypatch.setattr(Operations, "replace_certificate", replaces)
@@ -282,6 +287,57 @@ async def test_typing_during_a_replacement_does_not_hide_its_result(
         await wizard.see("The certificate matches the name and the key")
         ends.set()
         await wizard.see("alpha shows the new certificate")
+
+
+async def test_replacing_with_a_certificate_of_another_authority_warns_and_leaves_nothing_to_apply(
+    servers: FakeServers, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority("Root")
+    leaf, key = authority.issue("registry.example.com")
+    for name, content in (("chain.pem", leaf + authority.pem), ("key.pem", key)):
+        (home / name).write_bytes(content)
+    files = {"certificate": str(home / "chain.pem"), "key": str(home / "key.pem")}
+    warning = Consequence(
+        Code.CERTIFICATE_AUTHORITY, "Clients have to trust it.", True, note="They fail until then"
+    )
+    alpha = SimpleNamespace(server="alpha", has_changes=True)
+    plan = SimpleNamespace(
+        servers=(alpha,), consequences=(warning,), destructive=(warning,),
+        revision=SimpleNamespace(number=2),
+    )  # fmt: skip
+    replaced: list[bool] = []
+
+    def planned(operations: Operations) -> SimpleNamespace:
+        operations.plan = plan  # type: ignore[assignment]
+        return plan
+
+    def replaces(operations: Operations) -> Replacement:
+        replaced.append(True)
+        shown = Served("alpha", describe(leaf), fingerprint(leaf), "TLSv1.3")
+        return Replacement(ApplyReport((), {}, revision=3), (shown,), fingerprint(leaf))
+
+    monkeypatch.setattr(step, "with_files", lambda answers, *_: answers)
+    monkeypatch.setattr(Operations, "plan_replacement", planned)
+    monkeypatch.setattr(Operations, "replace_certificate", replaces)
+    store.keep_applied(Draft(ANSWERS))
+    answers = ANSWERS | {"ssl": {"mode": "files", "files": files}}
+    async with opened(servers, prefill=answers, size=(120, 40)) as wizard:
+        assert wizard.app.session is not None
+        session = wizard.app.session
+        assert not_applied(session.draft)
+        await wizard.press("alt+5", "ctrl+t")
+        await wizard.see("! Clients have to trust it. They fail until then.")
+        assert "no request fails" not in wizard.text
+        await wizard.press("enter")
+        await wizard.see("The certificate matches the name and the key")
+        assert not replaced
+        await wizard.press("ctrl+t")
+        await wizard.see("They fail until then")
+        await wizard.press("tab", "enter")
+        await wizard.see("alpha shows the new certificate")
+        await wizard.until(lambda: session.is_applied, "the draft counts as applied")
+        assert not not_applied(session.draft)
+        assert 3 in {session.seen, session.draft.get("based_on")}
 
 
 async def test_next_stays_at_files_with_problems_until_they_are_corrected(

@@ -229,6 +229,8 @@ class WizardFrame(Screen[None]):
     def forget_applied(self) -> None:
         """Read the last applied answers again, because something has been applied."""
         self._applied = None
+        self._update()
+        self._render_soon()
 
     @on(FormSubmitted)
     async def _go_on(self) -> None:

@@ -368,6 +368,9 @@ def test_a_ca_whose_key_is_elsewhere_is_a_consequence(authorities: tuple[Any, An
         "does not have the key of the old one: every client has to trust it."
     )
     assert told.is_destructive
+    assert told.note == (
+        "Clients that trust only One fail until they get the new lines from 'moorage clients'"
+    )
 
 
 def test_a_certificate_from_another_ca_is_a_consequence(authorities: tuple[Any, Any]) -> None:
@@ -379,7 +382,16 @@ def test_a_certificate_from_another_ca_is_a_consequence(authorities: tuple[Any, 
     there = deployed(own, certificate=one.issue(DOMAIN).certificate)
     private_materials = materials(ca_certificate=two.certificate_pem)
     assert found(private, there, private_materials)[Code.NEW_PRIVATE_CA].is_destructive
-    assert not found(acme, there)[Code.CERTIFICATE_AUTHORITY].is_destructive
+    to_public = found(acme, there)[Code.CERTIFICATE_AUTHORITY]
+    assert not to_public.is_destructive
+    assert not to_public.note
+    from_private = deployed(private, certificate=one.issue(DOMAIN).certificate)
+    to_own = found(own, from_private, materials(certificate=two.issue(DOMAIN).certificate))
+    assert to_own[Code.CERTIFICATE_AUTHORITY].is_destructive
+    assert to_own[Code.CERTIFICATE_AUTHORITY].sentence(1) == (
+        "The certificate will be issued by Two instead of One: clients have to trust it. Clients "
+        "that trust only One fail until they get the new lines from 'moorage clients'."
+    )
     to_staging = found(staging, deployed(acme))[Code.CERTIFICATE_AUTHORITY]
     assert to_staging.is_destructive
     assert to_staging.before == "Let's Encrypt"

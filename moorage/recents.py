@@ -44,7 +44,12 @@ class Recent:
     @property
     def may_have_users(self) -> bool:
         """Whether it can be on servers: a draft that was never applied is on none."""
-        return not self.is_draft or bool(self.state)
+        return not self.is_missing and (not self.is_draft or bool(self.state))
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether its file was moved or deleted."""
+        return not Path(self.path).is_file()
 
     @property
     def times(self) -> list[str]:
@@ -62,13 +67,13 @@ def _for_people(seconds: float) -> str:
 
 
 def recents() -> list[Recent]:
-    """Return the recent deployments whose file still exists, latest first."""
+    """Return the recent deployments, latest first; a draft only if it still exists."""
     try:
         rows = json.loads(_recents_file().read_text(encoding="utf-8"))
         found = [Recent(**row) for row in rows]
     except (OSError, ValueError, TypeError):
         return []
-    return [each for each in found if Path(each.path).is_file()]
+    return [each for each in found if not (each.is_draft and each.is_missing)]
 
 
 def remember(

@@ -115,7 +115,7 @@ class Opening:
     async def open_users_of_recent(self) -> None:
         """Open the users of the only deployment on the start screen, or ask to select one."""
         # One can be listed twice: as the applied draft, and as the file it was saved in later.
-        applied = [each for each in store.recents() if each.state]
+        applied = [each for each in store.recents() if each.state and not each.is_missing]
         if len({each.domain for each in applied}) == 1:
             await self.open_file(Path(applied[0].path), users=True)
         elif applied:

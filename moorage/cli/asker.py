@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from moorage.cli.errors import ANOTHER_KEY
+from moorage.cli.errors import ANOTHER_KEY, before_any_change
 from moorage.cli.main_thread import MainThread
 from moorage.cli.output import Output
 
@@ -87,7 +87,7 @@ class CommandLineAsker:
             return False
         question = f"The record on the server names {store}. Connect to it from here?"
         with self._one_at_a_time:
-            return bool(self._main_thread.ask(lambda: self.confirm(question)))
+            return bool(self._main_thread.ask(lambda: self._ask(question)))
 
     def forget_refused(self, *errors: MoorageError) -> None:
         """Do nothing: no input is remembered."""
@@ -96,7 +96,15 @@ class CommandLineAsker:
         """Do nothing: only the main thread waits for input, and Ctrl-C ends that."""
 
     def confirm(self, question: str) -> bool:
-        """Ask a yes-or-no question; main thread only."""
+        """Ask a yes-or-no question before anything is changed; main thread only.
+
+        Raises:
+            WasInterruptedError: Ctrl-C was pressed.
+        """
+        with before_any_change():
+            return self._ask(question)
+
+    def _ask(self, question: str) -> bool:
         with self.pause():
             return self._yes_or_no(question)
 

@@ -138,11 +138,14 @@ def replace(
 
 
 def _replace(runner: Runner, plan: Plan, *, ask: bool) -> Replacement | None:
-    from moorage.cli.plan_view import plan_lines
+    from moorage.cli.plan_view import consequence_lines, plan_lines
 
-    if not runner.output.as_json:
-        for line in plan_lines(plan, with_diff=False):
-            runner.output.message(*line)
+    if runner.output.as_json:
+        lines = consequence_lines(plan, plan.destructive)
+    else:
+        lines = plan_lines(plan, with_diff=False)
+    for line in lines:
+        runner.output.message(*line)
     if plan.has_changes and ask and not runner.asker.confirm("Replace the certificate?"):
         return None
     return runner.run(runner.operations.replace_certificate, runner.operations.abort)

@@ -83,7 +83,8 @@ def moorage(context: click.Context) -> None:
     """Install, secure and run a private Docker registry on your servers, over SSH.
 
     Without a command, opens the wizard. FILE is an answers file, as saved by the wizard. validate,
-    plan, status, logs, activity, history, verify and schema change nothing.
+    plan, status, logs, activity, history and schema change nothing; verify pushes a test image and
+    deletes it again.
     """
     if context.invoked_subcommand is None:
         from moorage.cli.wizard import open_wizard

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -44,6 +46,19 @@ class WasInterruptedError(MoorageError):
 
     exit_code = ExitCode.INTERRUPTED
     code = "interrupted"
+
+
+@contextmanager
+def before_any_change() -> Iterator[None]:
+    """Ask in here before any server is changed: Ctrl-C then says that none was.
+
+    Raises:
+        WasInterruptedError: Ctrl-C was pressed.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise WasInterruptedError("Interrupted. No server was changed.") from error
 
 
 def report_error(output: Output, error: BaseException) -> ExitCode:

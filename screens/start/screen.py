@@ -113,7 +113,8 @@ class WelcomeScreen(Screen[None]):
         for each in store.recents():
             last = self._overviews.get(each.path)
             is_fresh = last is not None and time.time() - last.at < _FRESH_SECONDS
-            if each.state and each.path not in self._being_read and not is_fresh:
+            is_asked = each.path in self._being_read
+            if each.state and not (each.is_missing or is_asked or is_fresh):
                 self._being_read.add(each.path)
                 self._read_status(each.path)
 
@@ -167,6 +168,10 @@ class WelcomeScreen(Screen[None]):
         title = Content.styled(printable(recent.domain or "unnamed"), "bold")
         if recent.servers:
             title += Content(printable(f" on {', '.join(recent.servers)}"))
+        if recent.is_missing:
+            state = Content.styled("! file missing", "$text-warning")
+            parts = [short_path(Path(recent.path)), "O opens it elsewhere, C reads a server"]
+            return self._two_lines(title, state, parts)
         is_being_read = recent.path in self._being_read
         checked = []
         if recent.state and (last := self._overviews.get(recent.path)) is not None:
@@ -180,6 +185,9 @@ class WelcomeScreen(Screen[None]):
             parts = [*recent.times, "not saved to a file", *checked]
         else:
             parts = [*recent.times, *checked, short_path(Path(recent.path))]
+        return self._two_lines(title, state, parts)
+
+    def _two_lines(self, title: Content, state: Content, parts: list[str]) -> Content:
         # One line, however much a server has to say; the dashboard has all of it.
         first = (title + Content("  ") + state).truncate(self._room, ellipsis=True)
         return first + Content.styled(f"\n  {printable(' · '.join(parts))}", "$text-muted")
@@ -192,6 +200,10 @@ class WelcomeScreen(Screen[None]):
         }  # fmt: skip
         if chosen in actions:
             actions[chosen]()
+        elif (missing := self._chosen_recent()) is not None and missing.is_missing:
+            from tui.widgets.dialog import NoteDialog
+
+            self.app.push_screen(NoteDialog("File missing", _about_missing(missing)))
         else:
             self.post_message(FileRequested(chosen.removeprefix("recent:")))
 
@@ -283,20 +295,23 @@ class WelcomeScreen(Screen[None]):
         chosen = self._chosen_id()
         return chosen.removeprefix("recent:") if chosen.startswith("recent:") else ""
 
+    def _chosen_recent(self) -> store.Recent | None:
+        """The highlighted deployment, or None."""
+        path = self._chosen()
+        return next((each for each in self._recents if each.path == path), None)
+
     @work
     async def action_forget(self) -> None:
         """Remove the highlighted deployment from the list after a question; its file stays."""
-        path = self._chosen()
-        chosen = next((each for each in self._recents if each.path == path), None)
+        chosen = self._chosen_recent()
         if chosen is None:
             return
 
+        path = chosen.path
         name = printable(chosen.domain or "unnamed")
-        text = (
-            "Its answers are deleted."
-            if chosen.is_draft
-            else f"The file is kept: {short_path(Path(path))}"
-        )
+        text = f"The file is {'missing' if chosen.is_missing else 'kept'}: {short_path(Path(path))}"
+        if chosen.is_draft:
+            text = "Its answers are deleted."
         from tui.widgets.dialog import ConfirmDialog
 
         dialog = ConfirmDialog(f"Remove {name} from this list?", text, "Remove")
@@ -305,6 +320,18 @@ class WelcomeScreen(Screen[None]):
             if chosen.is_draft:
                 Path(path).unlink(missing_ok=True)
             self._list()
+
+
+def _about_missing(recent: store.Recent) -> str:
+    """Return what to do about a deployment whose answers file was moved or deleted."""
+    applied = store.last_applied(recent.domain)
+    hosts = [str(each.get("host", "")) for each in applied.items("servers")] if applied else []
+    server = f"one of its servers ({', '.join(hosts)})" if hosts else "one of its servers"
+    return (
+        f"{short_path(Path(recent.path))} was moved or deleted.\n\n"
+        "If you moved it, press O and open it where it is now. Otherwise press C to read the "
+        f"deployment from {server}. D removes it from this list."
+    )
 
 
 def _answers_in(path: Path) -> Answers:

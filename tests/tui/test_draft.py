@@ -145,13 +145,24 @@ def test_unsaved_changes_are_found_when_the_file_is_opened(tmp_path: Path) -> No
     assert unsaved.domain == "other.example.com"
 
 
-def test_recents_drop_deleted_files(tmp_path: Path) -> None:
+def test_recents_keep_files_that_are_gone_but_not_drafts(tmp_path: Path) -> None:
     path = tmp_path / "moorage.yml"
     path.write_text("version: 1")
     store.remember(path, "registry.example.com", state="applied")
     store.remember(path, "registry.example.com")
     assert [each.state for each in store.recents()] == ["applied"]
+    assert not store.recents()[0].is_missing
     path.unlink()
+    (missing,) = store.recents()
+    assert missing.is_missing
+    assert not missing.may_have_users
+    store.forget(path)
+    draft = store.new_draft_file()
+    draft.parent.mkdir(parents=True, exist_ok=True)
+    draft.write_text("version: 1")
+    store.remember(draft, "registry.example.com", is_draft=True)
+    assert len(store.recents()) == 1
+    draft.unlink()
     assert store.recents() == []
 
 

@@ -152,6 +152,22 @@ async def test_drafts_of_the_same_deployment_are_distinguishable(
         await wizard.see("· opened today", "· not saved to a file")
 
 
+async def test_the_start_keeps_a_deployment_whose_file_is_missing_and_says_what_to_do(
+    servers: FakeServers, home: Path
+) -> None:
+    path = applied(home)
+    path.rename(home / "moved.yml")
+    async with opened(servers) as wizard:
+        await wizard.see("▌ registry.example.com", "! file missing", "O opens it elsewhere")
+        await wizard.press("enter")
+        await wizard.see("moorage.yml was moved or deleted.", "press O", "(alpha)")
+        await wizard.press("escape", "d")
+        await wizard.see("Remove registry.example.com from this list?", "The file is missing")
+        await wizard.press("enter")
+        await wizard.until(lambda: not store.recents(), "it is removed from the list")
+        assert "file missing" not in wizard.text
+
+
 async def test_the_start_finds_a_deployment(servers: FakeServers, home: Path) -> None:
     for name in ("one", "two"):
         file = home / f"{name}.yml"
@@ -207,7 +223,10 @@ async def test_an_applied_deployment_opens_on_its_dashboard(
         assert isinstance(wizard.app.screen, DashboardScreen)
         await wizard.press("s")
         await wizard.see(
-            "Where should the registry run?", "✓ alpha: Debian GNU/Linux 12", "✓ Review"
+            "Where should the registry run?",
+            "✓ alpha: Debian GNU/Linux 12",
+            "✓ Review",
+            "^n Review",
         )
         assert "not tested" not in wizard.text
         await wizard.press("escape")

@@ -177,7 +177,7 @@ async def test_enter_in_the_server_dialog_visits_all_fields_before_adding(
         await wizard.press("enter")
         await wizard.type("2222")
         await wizard.press("enter", "enter", "enter", "enter")
-        await wizard.see("Add a server", "Over SSH", "⏎ Done")
+        await wizard.see("Add a server", "Over SSH", "⏎ Add")
         await wizard.press("enter")
         await wizard.see("alpha", "root port 2222", "not tested")
         assert wizard.app.focused is wizard.app.screen.query_one(EditableTable)

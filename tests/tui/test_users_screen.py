@@ -120,12 +120,12 @@ async def test_a_user_is_added_on_all_servers_and_the_password_shown_once(fleet:
     async with fleet.open() as wizard:
         await wizard.see("3 users")
         await wizard.press("a")
-        await wizard.see("Add a user", "Add", "⏎ Next field", "^s Done")
+        await wizard.see("Add a user", "Add", "⏎ Next field", "^s Add")
         await wizard.type("dora")
         await wizard.press("enter", "down", "enter")
         await wizard.type("team-d/*, base/alpine")
         await wizard.press("enter")
-        await wizard.see("⏎ Done")
+        await wizard.see("⏎ Add")
         await wizard.press("enter")
         await wizard.see(
             "1 user added, not applied yet",

@@ -13,11 +13,14 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.style import Style
 from textual.widget import Widget
+from textual.widgets import Button
 
 from tui.actions import BROWSER_KEYS
 
 _ALWAYS = ("help", "command_palette")
 """The actions that are always shown, because they find all others."""
+_BUTTONS = {"accept": "accept", "end": "accept", "next": "next", "apply": "next"}
+"""The id of the button that does the same, by action: where there is one, its label is shown."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,15 @@ class KeyFooter(Widget):
         display = self.app.get_key_display(binding)
         if binding.key == "f1" and not self._is_typing:
             display = "?"
-        return Item(binding.action, binding.key, display, binding.description, is_enabled, tooltip)
+        label = self._label_of_button(binding.action) or binding.description
+        return Item(binding.action, binding.key, display, label, is_enabled, tooltip)
+
+    def _label_of_button(self, action: str) -> str:
+        """Return the label of the button that does the same as an action, or empty."""
+        if action not in _BUTTONS:
+            return ""
+        buttons = self.screen.query(f"#{_BUTTONS[action]}").results(Button)
+        return next((str(each.label) for each in buttons), "")
 
     def _is_kept_by_browser(self, key: str) -> bool:
         return self.app.is_web and key in BROWSER_KEYS

@@ -170,6 +170,7 @@ class WizardFrame(Screen[None]):
         if str(button.label) != label:
             button.label = label
             button.refresh(layout=True)
+            self.refresh_bindings()
 
     @on(AnswersSaved)
     def _saved(self, message: AnswersSaved) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from moorage.cli.errors import WrongUsageError
+from moorage.cli.errors import WrongUsageError, before_any_change
 from moorage.cli.options import passwords_options
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ class PasswordChoice:
             return NewPassword(self._checked(opened, name, _from_stdin()))
         typed = None
         if not self.generate and output.is_interactive:
-            typed = self._prompt(opened, name)
+            with before_any_change():
+                typed = self._prompt(opened, name)
         return NewPassword(typed) if typed else _generated()
 
     def _checked(self, opened: OpenUsers, name: str, secret: Secret) -> Secret:

@@ -213,6 +213,22 @@ def test_130_when_a_question_is_interrupted(
     assert outcome.stderr.rstrip().endswith("Error: Interrupted. No server was changed.")
 
 
+def test_130_when_the_confirmation_is_interrupted_and_no_server_is_changed(
+    moorage: Moorage, answers_file: Path, servers: FakeServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("moorage.cli.output.Output.is_interactive", True)
+    monkeypatch.setattr("moorage.cli.asker.CommandLineAsker._yes_or_no", interrupt)
+
+    outcome = moorage("apply", str(answers_file))
+
+    assert outcome.code == ExitCode.INTERRUPTED
+    assert outcome.stderr.rstrip().endswith("Error: Interrupted. No server was changed.")
+    assert not servers[HOST].has_begun.is_set()
+
+
 def _press_ctrl_c(after: threading.Event) -> None:
     def press() -> None:
         assert after.wait(30)

@@ -170,8 +170,8 @@ class WelcomeScreen(Screen[None]):
             title += Content(printable(f" on {', '.join(recent.servers)}"))
         if recent.is_missing:
             state = Content.styled("! file missing", "$text-warning")
-            parts = [short_path(Path(recent.path)), "O opens it elsewhere, C reads a server"]
-            return self._two_lines(title, state, parts)
+            advice = "O opens it where it is now, C connects to its server"
+            return self._two_lines(title, state, [short_path(Path(recent.path)), advice])
         is_being_read = recent.path in self._being_read
         checked = []
         if recent.state and (last := self._overviews.get(recent.path)) is not None:

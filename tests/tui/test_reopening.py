@@ -158,7 +158,7 @@ async def test_the_start_keeps_a_deployment_whose_file_is_missing_and_says_what_
     path = applied(home)
     path.rename(home / "moved.yml")
     async with opened(servers) as wizard:
-        await wizard.see("▌ registry.example.com", "! file missing", "O opens it elsewhere")
+        await wizard.see("▌ registry.example.com", "! file missing", "O opens it where it is now")
         await wizard.press("enter")
         await wizard.see("moorage.yml was moved or deleted.", "press O", "(alpha)")
         await wizard.press("escape", "d")

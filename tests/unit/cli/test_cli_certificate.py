@@ -28,8 +28,9 @@ WARNING = Consequence(
 @pytest.fixture
 def own_files(home: Path, servers: FakeServers, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Answers with a certificate from files, whose authority the servers do not have yet."""
-    leaf, key = Authority("Two").issue("registry.example.test")
-    (home / "chain.pem").write_bytes(leaf)
+    authority = Authority("Two")
+    leaf, key = authority.issue("registry.example.test")
+    (home / "chain.pem").write_bytes(leaf + authority.pem)
     (home / "key.pem").write_bytes(key)
     file = write_answers(home / "moorage.yml", ["one.example.test"])
     files = "{certificate: chain.pem, key: key.pem}"

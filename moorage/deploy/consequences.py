@@ -23,7 +23,7 @@ from moorage.deploy.deployment_json import as_applied, deployment_record, line_o
 from moorage.deploy.revisions import Change, Revision, changed_paths, latest, users_changed
 from moorage.deploy.store import missing_store, recorded_store
 from moorage.desired import layout
-from moorage.desired.certificates import read_chain
+from moorage.desired.certificates import describe, read_chain
 from moorage.desired.registry import Mode, mode_of
 from moorage.desired.state import Materials
 from moorage.desired.users import RegistryUser
@@ -570,7 +570,9 @@ def _issuer(pem: bytes, *, is_private: bool) -> _Authority | None:
     """Return the issuer of the first certificate in a PEM file.
 
     A public authority changes its intermediates between renewals, so it is identified by its
-    organization; a private one by its own certificate, the last in the file.
+    organization; a private one by its own certificate, the last in the file. A private CA whose
+    certificates are used as own files has the registry's name as its organization, as every CA
+    for that name has: its key tells it from the next one.
     """
     try:
         chain = read_chain(pem)
@@ -582,9 +584,20 @@ def _issuer(pem: bytes, *, is_private: bool) -> _Authority | None:
     issuer = chain[0].issuer
     organization = issuer.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
     name = str(organization[0].value) if organization else _common(issuer)
+    if name in describe(pem).names:
+        return _Authority(f"key {_issuer_key(chain[0])}", _common(issuer))
     if "let's encrypt" in name.lower():
         return _of_directory(LETS_ENCRYPT)
     return _Authority(f"issuer {name}", name)
+
+
+def _issuer_key(leaf: x509.Certificate) -> str:
+    """Return the identifier of the key that signed a certificate, or empty."""
+    try:
+        issuer = leaf.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+    except (ValueError, x509.ExtensionNotFound):
+        return ""
+    return (issuer.key_identifier or b"").hex()
 
 
 def _common(name: x509.Name) -> str:

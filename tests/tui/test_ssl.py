@@ -325,7 +325,7 @@ async def test_replacing_with_a_certificate_of_another_authority_warns_and_leave
         assert wizard.app.session is not None
         session = wizard.app.session
         assert not_applied(session.draft)
-        await wizard.press("alt+5", "ctrl+t")
+        await wizard.press("s", "alt+5", "ctrl+t")
         await wizard.see("! Clients have to trust it. They fail until then.")
         assert "no request fails" not in wizard.text
         await wizard.press("enter")

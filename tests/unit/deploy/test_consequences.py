@@ -392,6 +392,9 @@ def test_a_certificate_from_another_ca_is_a_consequence(authorities: tuple[Any, 
         "The certificate will be issued by Two instead of One: clients have to trust it. Clients "
         "that trust only One fail until they get the new lines from 'moorage clients'."
     )
+    from_own = found(own, there, materials(certificate=two.issue(DOMAIN).certificate))
+    assert from_own[Code.CERTIFICATE_AUTHORITY].before == "One"
+    assert from_own[Code.CERTIFICATE_AUTHORITY].after == "Two"
     to_staging = found(staging, deployed(acme))[Code.CERTIFICATE_AUTHORITY]
     assert to_staging.is_destructive
     assert to_staging.before == "Let's Encrypt"

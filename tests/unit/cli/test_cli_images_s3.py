@@ -200,7 +200,7 @@ def test_without_the_answers_the_keys_of_the_server_are_used(
     asked = []
     monkeypatch.setattr("moorage.cli.output.Output.is_interactive", True)
     monkeypatch.setattr(
-        "moorage.cli.asker.CommandLineAsker.confirm",
+        "moorage.cli.asker.CommandLineAsker._ask",
         lambda self, question: bool(asked.append(question) or len(asked) > 1),
     )
     assert moorage(*words).code == 1

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from fnmatch import translate
+from itertools import compress
 from typing import TypeVar
 
 from moorage.deploy.activity import Activity, ImageUse
 from moorage.deploy.images import ImagesRead, no_such_image
 from moorage.deploy.log_rows import CHECK_REPOSITORY
+from moorage.deploy.name_pattern import NamePattern
 from moorage.images.usage import RepositoryUsage, TagUsage, Usage
 
 _SAME_PUSH = 60.0
@@ -111,26 +111,21 @@ def select(
     Args:
         read: The images.
         usage: Their sizes.
-        pattern: A repository's name with * and ?, and after a colon a tag's; everything if empty.
+        pattern: See :class:`NamePattern`; with or without the registry's name.
         order: The order.
         with_checks: Whether the repository that Moorage's own checks push to is among them, even
             if the pattern does not name it.
     """
-    repository, _, tag = without_registry(pattern, read.domain).partition(":")
-    matches = _matcher(repository)
-    found = [
-        each
-        for each in usage.repositories
-        if matches(each.name)
-        and (with_checks or each.name != CHECK_REPOSITORY or repository == CHECK_REPOSITORY)
-    ]
-    if tag:
-        matches_tag = _matcher(tag)
-        chosen = (
-            replace(each, tags=tuple(tag for tag in each.tags if matches_tag(tag.name)))
-            for each in found
-        )
-        found = [each for each in chosen if each.tags]
+    name = without_registry(pattern, read.domain)
+    matching = NamePattern(name)
+    found = []
+    for each in usage.repositories:
+        is_hidden = each.name == CHECK_REPOSITORY and not with_checks
+        if is_hidden and name.partition(":")[0] != CHECK_REPOSITORY:
+            continue
+        selected = matching.select(each.name, [tag.name for tag in each.tags])
+        if selected is not None:
+            found.append(replace(each, tags=tuple(compress(each.tags, selected))))
     repositories = in_order(found, order)
     tags = in_order((tag for each in repositories for tag in each.tags), order)
     return ImagesList(read, usage, repositories, tags)
@@ -183,14 +178,6 @@ def in_order(rows: Iterable[_Row], order: Order) -> tuple[_Row, ...]:
 
 def _name(row: RepositoryUsage | TagUsage) -> tuple[str, str]:
     return (row.repository, row.name) if isinstance(row, TagUsage) else (row.name, "")
-
-
-def _matcher(pattern: str) -> Callable[[str], bool]:
-    if not pattern:
-        return lambda name: True
-    # No name has brackets, so they stand for themselves.
-    compiled = re.compile(translate(pattern.replace("[", "[[]")))
-    return lambda name: compiled.match(name) is not None
 
 
 def parse_image_name(text: str, domain: str) -> ImageName:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 
 from moorage.deploy.log_rows import CHECK_REPOSITORY
+from moorage.deploy.name_pattern import WILD, NamePattern
 from moorage.images.usage import RepositoryUsage, TagUsage, Usage
 
 _DIGITS = re.compile(r"([0-9]+)")
-_WILD = frozenset("*?")
 NaturalKey = tuple[tuple[int | str, ...], str]
 
 
@@ -73,22 +73,15 @@ class _Searchable:
             return RepositoryRow(self.usage, self.usage.tags)
         if text not in self.all_of_it:
             return None
-        return self._with_tags(text in each for each in self.tags)
+        return self._row(text in each for each in self.tags)
 
-    def match(self, text: str, pattern: re.Pattern[str]) -> RepositoryRow | None:
-        """Return the same for a pattern of names, of tags, or of ``name:tag``."""
-        if ":" in text:
-            return self._with_tags(pattern.match(each) is not None for each in self.tags)
-        if pattern.match(self.name):
-            return RepositoryRow(self.usage, self.usage.tags)
-        start = len(self.name) + 1
-        return self._with_tags(pattern.match(each[start:]) is not None for each in self.tags)
+    def match(self, pattern: NamePattern) -> RepositoryRow | None:
+        """Return the same for a pattern."""
+        selected = pattern.select(self.usage.name, [tag.name for tag in self.usage.tags])
+        return None if selected is None else self._row(selected)
 
-    def _with_tags(self, matches: Iterable[bool]) -> RepositoryRow | None:
-        tags = tuple(
-            tag for tag, is_match in zip(self.usage.tags, matches, strict=True) if is_match
-        )
-        return RepositoryRow(self.usage, tags) if tags else None
+    def _row(self, selected: Iterable[bool]) -> RepositoryRow:
+        return RepositoryRow(self.usage, tuple(compress(self.usage.tags, selected)))
 
 
 class Search:
@@ -109,15 +102,15 @@ class Search:
         """Return the repositories that match, or of which a tag does, by name.
 
         Args:
-            text: A part of ``repository:tag``, or with ``*`` or ``?`` a pattern of a repository,
-                of a tag, or of ``repository:tag``; case does not count.
+            text: A part of ``repository:tag``, or with ``*`` or ``?`` a :class:`NamePattern`; case
+                does not count.
             with_checks: Whether to return the repository of Moorage's own checks.
         """
         text = text.strip().lower()
         chosen = [each for each in self._repositories if with_checks or not each.is_check]
-        if _WILD & set(text):
-            pattern = re.compile(fnmatch.translate(text))
-            found = (each.match(text, pattern) for each in chosen)
+        if WILD & set(text):
+            pattern = NamePattern(text)
+            found = (each.match(pattern) for each in chosen)
         else:
             found = (each.find(text) for each in chosen)
         return [row for row in found if row is not None]

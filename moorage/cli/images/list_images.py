@@ -44,7 +44,7 @@ def command(
     """Show repositories and tags, and the space they take up.
 
     PATTERN selects repositories: 'team-a/*' is everything below team-a, and * and ? stand for any
-    characters. With a colon it selects tags: 'team-a/app:1.*'.
+    characters. It can select tags as well: '1.*', or with a colon 'team-a/app:1.*'.
 
     Size is everything that an image needs. Own is the part of it that nothing else needs: what is
     shared counts once in the total, and in the own size of none. So own is what deleting it would
@@ -71,6 +71,9 @@ def command(
         return ExitCode.DONE
     if pattern and not listed.repositories:
         output.message(f"No image matches {pattern}.{below_hint(read, pattern)}")
+    tags = {each.name: len(each.tags) for each in usage.repositories}
+    # The pattern names tags.
+    with_tags |= any(len(each.tags) < tags[each.name] for each in listed.repositories)
     shows_tags = with_tags or ":" in pattern
     for line in list_lines(listed, activity, with_tags=shows_tags, width=output.width):
         output.data(*line)

@@ -94,7 +94,11 @@ def test_list(moorage: Moorage, file: Path, registry: StoredRegistry) -> None:
         (["team-?/app:v*"], ["team-a/app:v1"]),
         (["--tags", "--sort", "pushed"], ["web:v1", "team-a/deep/app:v1", "team-a/app:v1",
                                           "team-a/app:latest"]),
+        (["V*"], ["team-a/app:v1", "team-a/deep/app:v1", "web:v1"]),
+        (["l?test"], ["team-a/app:latest"]),
+        (["v1"], []),
         (["[ab]*"], []),
+        (["team-[ab]/app"], ["team-a/app"]),
     ],
 )  # fmt: skip
 def test_patterns_and_orders(

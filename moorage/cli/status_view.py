@@ -9,6 +9,7 @@ from moorage.cli.errors import as_json, explain
 from moorage.cli.plan_view import Line
 from moorage.cli.tables import row_lines
 from moorage.deploy.repairs import Repair, repair_of
+from moorage.deploy.schedule import schedule_as_json
 from moorage.deploy.status import ServerStatus, Status, how_it_ended
 from moorage.deploy.status_rows import draining_since, status_rows
 
@@ -131,6 +132,7 @@ def _server_as_json(server: ServerStatus) -> dict[str, object]:
             "days_left": certificate.days_left,
         },
         "renewal": renewal_as_json(server.renewal),
+        "collection": schedule_as_json(server.schedule),
         "disk": disk
         and {
             "mount": disk.mount,

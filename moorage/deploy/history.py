@@ -49,6 +49,8 @@ class Kind(StrEnum):
     COLLECT = "collect"
     DELETE = "delete"
     RESTORE = "restore"
+    RETAIN = "retain"
+    SCHEDULED = "scheduled"
     UNKNOWN = "unknown"
 
     @property
@@ -63,6 +65,8 @@ _LABELS = {
     Kind.COLLECT: "images collected",
     Kind.DELETE: "images deleted",
     Kind.RESTORE: "images restored",
+    Kind.RETAIN: "tags removed by the retention rules",
+    Kind.SCHEDULED: "retention and collection on schedule",
     Kind.UNKNOWN: "run",
 }
 

@@ -237,8 +237,16 @@ def _settings(plan: ServerPlan, record: Mapping[str, object], timing: Timing) ->
         "hook_seconds": str(max((each.hook.timeout for each in plan.hooks), default=0)),
         "wait_seconds": str(WAIT_SECONDS),
         "ends_transfers": flag(plan.ends_transfers),
+        "calendar": wanted.calendar or "-",
+        "schedule": _schedule(plan),
     }
     return "".join(f"{name}\t{value}\n" for name, value in settings.items())
+
+
+def _schedule(plan: ServerPlan) -> str:
+    if not plan.changes_schedule:
+        return "-"
+    return "start" if plan.desired.calendar else "stop"
 
 
 def _certificate_settings(plan: ServerPlan) -> dict[str, str]:

@@ -146,6 +146,7 @@ class ServerPlan:
         transfers_in_the_way: How many transfers the slot still sends that is to be started.
         ends_transfers: Whether they are cut off.
         ask: Why certbot is asked for a certificate, or None when it is not.
+        changes_schedule: Whether the timer that collects images is started anew, or stopped.
     """
 
     server: str
@@ -171,6 +172,7 @@ class ServerPlan:
     transfers_in_the_way: int = 0
     ends_transfers: bool = False
     ask: Ask | None = None
+    changes_schedule: bool = False
 
     @property
     def touches_registry(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
@@ -120,8 +121,11 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
         writes = _for_other_slot(difference.files, other, slot_to)
     restarts = needs_restart(facts, wanted.listens)
     nginx_change = _nginx_change(difference, writes, facts, ask, restarts=restarts)
+    schedule = _schedule_change(wanted, difference, facts)
     changes += [
-        change for change in (slot_change, _certbot_change(ask), nginx_change) if change is not None
+        change
+        for change in (slot_change, _certbot_change(ask), nginx_change, schedule)
+        if change is not None
     ]
     # Without changes there is no run, and hence no hooks.
     hooks = hooks_of_apply(answers, materials.hooks) if changes else ()
@@ -155,7 +159,24 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
         masks_packaged_registry=bool(why_mask(wanted, facts)),
         takes_over_packaged_registry=takes_over(wanted, facts),
         ask=ask,
+        changes_schedule=schedule is not None,
     )
+
+
+def _schedule_change(wanted: DesiredState, difference: _Difference, facts: Facts) -> Change | None:
+    """Return the change of the timer that collects images, if any."""
+    timer = PurePosixPath(layout.COLLECT_TIMER).name
+    if not wanted.calendar:
+        if layout.COLLECT_TIMER not in facts.files and not facts.is_active(timer):
+            return None
+        return Change(Kind.SERVICE, Action.RUN, f"{timer}: stop", "images are no longer collected")
+    if difference.affects(Effect.SCHEDULE):
+        why = "the schedule changes"
+    elif not facts.is_active(timer):
+        why = "it is not running"
+    else:
+        return None
+    return Change(Kind.SERVICE, Action.RUN, f"{timer}: start", why)
 
 
 def _notes_on_passwords(materials: Materials) -> Iterator[Note]:
@@ -436,7 +457,7 @@ def _obsolete_files(wanted: DesiredState, facts: Facts) -> Iterator[str]:
     if wanted.order is not None:
         # certbot and its hook write these.
         kept |= {layout.TLS_CERTIFICATE, layout.TLS_KEY, layout.RENEWAL}
-    singles = {layout.NGINX_HTTP, layout.CERTBOT_DROP_IN, layout.RENEWAL}
+    singles = {layout.NGINX_HTTP, layout.CERTBOT_DROP_IN, layout.RENEWAL, *layout.COLLECT_FILES}
     folders = (f"{layout.NGINX_ETC}/", f"{layout.ACME_ETC}/", f"{layout.HOOKS_ETC}/")
     for path in sorted(facts.files):
         if (path.startswith(folders) or path in singles) and path not in kept:

@@ -21,12 +21,12 @@ _REPAIRS = {
     Repair.APPLY: (
         "run_failed", "run_interrupted", "not_deployed", "file_modified", "file_missing",
         "upstream_missing", "registry_outdated", "package_service_enabled", "listens_differ",
-        "certificate_expires",
+        "certificate_expires", "collection_off",
     ),
     Repair.SETTINGS: ("certificate_expired", "name_taken", "port_taken", "other_registry",
                       "renewal_failed"),
     Repair.LOGS: ("registry_down", "nginx_down", "nginx_broken", "nginx_cannot_start"),
-    Repair.IMAGES: ("disk_full", "inodes_used_up"),
+    Repair.IMAGES: ("disk_full", "inodes_used_up", "collection_failed"),
 }  # fmt: skip
 _BY_CODE = {code: repair for repair, codes in _REPAIRS.items() for code in codes}
 

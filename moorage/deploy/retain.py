@@ -13,11 +13,10 @@ from moorage.deploy.deployment import Deployment
 from moorage.deploy.deployment_json import UNKNOWN_NAME, as_applied
 from moorage.deploy.images import ImagesRead, read_images
 from moorage.deploy.images_run import check_can_move, task_of
-from moorage.durations import seconds
+from moorage.desired.collect import rule_of
 from moorage.errors import MoorageError
 from moorage.images.collection import plan_deletion, tagged_size
 from moorage.images.retention import (
-    Keep,
     Reason,
     Rule,
     Verdict,
@@ -144,22 +143,7 @@ def judge(read: ImagesRead, activity: Activity, rules: Sequence[RetentionRule]) 
 
 def engine_rules(rules: Iterable[RetentionRule]) -> tuple[Rule, ...]:
     """Return the rules of the answers as those that are applied."""
-    return tuple(
-        Rule(
-            rule.repositories,
-            Keep(
-                rule.keep.last,
-                rule.keep.tags,
-                _seconds(rule.keep.pushed_within),
-                _seconds(rule.keep.pulled_within),
-            ),
-        )
-        for rule in rules
-    )
-
-
-def _seconds(duration: str | None) -> float | None:
-    return None if duration is None else seconds(duration)
+    return tuple(map(rule_of, rules))
 
 
 def _rules(deployment: Deployment, read: ImagesRead) -> tuple[RetentionRule, ...]:

@@ -37,6 +37,7 @@ from moorage.deploy.packaged_registry import is_held_back
 from moorage.deploy.problem import problem_on
 from moorage.deploy.revisions import revision_of
 from moorage.deploy.store import missing_images
+from moorage.deploy.schedule import Schedule, schedule_of, schedule_problems
 from moorage.deploy.web_server import BY_HAND, missing_nginx, nginx_problems
 from moorage.desired import layout
 from moorage.desired.build import is_asked_on_80
@@ -79,6 +80,7 @@ class ServerStatus:
         drifted: Managed files that were modified or removed since Moorage wrote them.
         certificate: The certificate nginx has, or None without TLS.
         renewal: The last attempt to renew it by ACME; None when ACME is not used.
+        schedule: The schedule on which it removes images; None without one.
         disk: The disk with the images, or None when it is not known.
         additions: What the first run found and what runs added; None when nothing is deployed.
         problems: The server's problems; empty when it is healthy.
@@ -101,6 +103,7 @@ class ServerStatus:
     drifted: tuple[str, ...] = ()
     certificate: CertificateFacts | None = None
     renewal: Renewal | None = None
+    schedule: Schedule | None = None
     disk: Disk | None = None
     additions: Additions | None = None
     problems: tuple[MoorageError, ...] = ()
@@ -144,6 +147,7 @@ def status_of(facts: Facts, now: datetime.datetime | None = None) -> ServerStatu
         drifted=drifted(facts),
         certificate=certificate,
         renewal=renewal_of(facts),
+        schedule=schedule_of(facts),
         disk=facts.disks[0] if facts.disks else None,
         additions=recorded_additions(facts),
         problems=tuple(_problems(facts, bool(record), slot, run, certificate)),
@@ -186,6 +190,7 @@ def _problems(
         text = "moorage-activity.service failed, so pushes and pulls are no longer noted."
         advice = "See 'journalctl -u moorage-activity' on the server."
         yield problem_on(facts, "activity_failed", text, advice)
+    yield from schedule_problems(facts)
     for path in drifted(facts):
         if path in facts.files:
             yield problem_on(facts, "file_modified", f"{path} was modified since Moorage wrote it.")

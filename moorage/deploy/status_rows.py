@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from moorage.deploy.events import ending_in_words
+from moorage.deploy.schedule import schedule_rows
 from moorage.deploy.status import ServerStatus, Status, how_it_ended
 from moorage.rows import Level, Row
 from moorage.servers.run_results import RunStatus
@@ -31,6 +32,8 @@ def status_rows(server: ServerStatus) -> list[Row]:
         rows.append(Row("certificate", "Certificate", text))
     if server.renewal is not None:
         rows.append(Row("renewal", "Renewal", server.renewal.text))
+    if server.schedule is not None:
+        rows += schedule_rows(server.schedule)
     if server.disk is not None:
         rows.append(Row("disk", "Disk", _disk(server.disk)))
     if server.run is not None:

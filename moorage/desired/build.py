@@ -16,6 +16,7 @@ from moorage.desired.acme import (
     acme_packages,
     certificate_order,
 )
+from moorage.desired.collect import collect_files, is_scheduled
 from moorage.desired.inherited import undo
 from moorage.desired.layout import Slot
 from moorage.desired.limits import most_pulls
@@ -76,6 +77,7 @@ def desired(answers: Answers, materials: Materials, platform: Platform, slot: Sl
         files=(
             *_registry_files(answers, materials, platform, slot),
             *_activity_files(),
+            *collect_files(answers, platform.store_id),
             *_files_of_nginx_unit(),
             *acme_files(answers, materials),
             *_nginx_files(answers, materials, platform, slot),
@@ -84,6 +86,7 @@ def desired(answers: Answers, materials: Materials, platform: Platform, slot: Sl
         image=_image(answers, materials),
         remembers_logins=platform.has_njs,
         order=certificate_order(answers, platform),
+        calendar=answers.collect.when or "",
     )
 
 
@@ -133,6 +136,8 @@ def _packages(answers: Answers, platform: Platform) -> tuple[Package, ...]:
     ]
     if platform.has_njs:
         packages.insert(1, _NJS)
+    if is_scheduled(answers):
+        packages.append(Package("python3", ("collect.when",)))
     reason = ("registry.runtime",)
     match answers.registry.runtime:
         case "package":

@@ -49,12 +49,23 @@ UPLOADS_TIMER = "/etc/systemd/system/moorage-uploads.timer"
 ACTIVITY_SCRIPT = f"{ETC}/activity.py"
 ACTIVITY_SERVICE = "/etc/systemd/system/moorage-activity.service"
 ACTIVITY_TIMER = "/etc/systemd/system/moorage-activity.timer"
+RECOVER_SCRIPT = f"{ETC}/recover.py"
+RECOVER_SERVICE = "/etc/systemd/system/moorage-recover.service"
+COLLECT_SCRIPT = f"{ETC}/collect.py"
+COLLECT_SETTINGS = f"{ETC}/collect.json"
+COLLECT_SERVICE = "/etc/systemd/system/moorage-collect.service"
+COLLECT_TIMER = "/etc/systemd/system/moorage-collect.timer"
+COLLECT_WANTED = "/etc/systemd/system/timers.target.wants/moorage-collect.timer"
+"""The link with which systemd starts the timer at boot."""
+IMAGES_SCRIPT = f"{ETC}/images.sh"
 STATE = "/var/lib/moorage"
 RUNS = f"{STATE}/runs"
 """Has a folder for each run: its script, log and result."""
 ACTIVITY = f"{STATE}/activity"
 """The folder of the index of pushes and pulls."""
 ACTIVITY_INDEX = f"{ACTIVITY}/index"
+COLLECTION = f"{STATE}/collection"
+"""The end of the last scheduled collection."""
 LAST_SEEN = f"{STATE}/seen"
 """What earlier versions read from nginx's logs."""
 CHALLENGES = f"{STATE}/acme"
@@ -67,9 +78,12 @@ CHECKS = f"{STATE}/check"
 
 MANAGED = (
     ETC, NGINX_ETC, NGINX_SITE, NGINX_HTTP, NGINX_DROP_INS, UNIT, CERTBOT_DROP_INS, RENEWAL,
-    CHALLENGES, UPLOADS_SERVICE, UPLOADS_TIMER, ACTIVITY_SERVICE, ACTIVITY_TIMER, ADDITIONS,
+    CHALLENGES, UPLOADS_SERVICE, UPLOADS_TIMER, ACTIVITY_SERVICE, ACTIVITY_TIMER,
+    RECOVER_SERVICE, COLLECT_SERVICE, COLLECT_TIMER, ADDITIONS,
 )  # fmt: skip
 """The paths that the probe reads: Moorage's files and folders, and certbot's renewal file."""
+COLLECT_FILES = (COLLECT_SCRIPT, COLLECT_SETTINGS, IMAGES_SCRIPT, COLLECT_SERVICE, COLLECT_TIMER)
+"""The files of the schedule of collections."""
 
 WEB_SOCKETS = "/run/moorage"
 """nginx's internal sockets, accessible only to nginx."""

@@ -140,6 +140,8 @@ class Effect(StrEnum):
     """Nothing: it takes effect immediately."""
     CERTIFICATE = "certificate"
     """Request a certificate if the current one no longer fits."""
+    SCHEDULE = "schedule"
+    """Start the timer that collects images anew."""
     RENEWAL = "renewal"
     """Nothing now: it takes effect with the next renewal."""
 
@@ -237,6 +239,7 @@ class DesiredState:
         files: The files, in an order in which each refers only to earlier ones.
         remembers_logins: Whether nginx caches logins.
         order: The certificate that certbot obtains, or None if it comes from elsewhere.
+        calendar: When a timer collects images; empty if none does.
         has_check: Whether the site serves a run's check files; sites of older versions do not.
     """
 
@@ -255,6 +258,7 @@ class DesiredState:
     has_debug_listener: bool = False
     remembers_logins: bool = True
     order: CertificateOrder | None = None
+    calendar: str = ""
     has_check: bool = True
 
     @property

@@ -129,6 +129,11 @@ class Collector:
         """The storage's root folder."""
         return Path(self.task.root)
 
+    @property
+    def numbers(self) -> Mapping[str, int]:
+        """The numbers that it reports at its end."""
+        return self._numbers
+
     def run(self) -> None:
         """Do the work and report the result."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -310,7 +315,12 @@ class Collector:
         return found
 
     def _move(
-        self, entries: Sequence[Entry], stored: Stored, since: float, empty: Sequence[str]
+        self,
+        entries: Sequence[Entry],
+        stored: Stored,
+        since: float,
+        empty: Sequence[str],
+        looks: Sequence[float] | None = None,
     ) -> None:
         """Move files into the trash, some at a time."""
         self._step("images-move")
@@ -327,7 +337,7 @@ class Collector:
                 break
             time.sleep(PAUSE if len(entries) > start + MOST_AT_ONCE else 0)
         # What has been moved is moved for good: a part of a collection is a smaller one.
-        self._look_again(done, watched)
+        self._look_again(done, watched, self.task.looks if looks is None else looks)
         for sweep in done:
             for entry, place in sweep.places():
                 self._count(entry, place)
@@ -378,11 +388,11 @@ class Collector:
             return sweep
         raise StopError("failed", "images_too_slow")
 
-    def _look_again(self, done: Sequence[Sweep], watched: Watch) -> None:
+    def _look_again(self, done: Sequence[Sweep], watched: Watch, looks: Sequence[float]) -> None:
         """Put back what requests that had begun before the hold have linked."""
         self._step("images-check", can_stop=False)
         began = time.monotonic()
-        for after in self.task.looks if done else ():
+        for after in looks if done else ():
             time.sleep(max(0.0, began + after - time.monotonic()))
             spared = find_spared(watched, done=done)
             for sweep in done:
@@ -473,7 +483,9 @@ class Collector:
         tags = self._outdated_tags(stored, now)
         say(f"the retention rules remove {len(tags)} tags")
         self._check_cancelled()
-        self._move(plan_deletion(stored, now, tags), stored, since, empty)
+        entries = plan_deletion(stored, now, tags)
+        # Only links go, as when tags are deleted by name.
+        self._move(entries, stored, since, empty, self.task.looks[:1])
 
     def _outdated_tags(self, stored: Stored, now: float) -> list[tuple[str, str]]:
         """Return the tags to remove; on the operator's word, only those that were shown."""

@@ -201,6 +201,8 @@ class Facts:
         certbot_log: The lines about renewals in certbot's log, in order.
         certbot_next: When certbot's timer fires next, in seconds since 1970; None if it is not
             active.
+        collect_next: When the timer that collects images fires next, likewise.
+        collection: The lines about the last run that it started, as fields.
         nginx: nginx's facts; None if it is not installed or was not read.
         zone: The server's UTC offset as ``+0100``, because the log has local times.
         draining: The slots that stop by themselves once their transfers have finished.
@@ -237,6 +239,8 @@ class Facts:
     offers_njs: bool | None = None
     certbot_log: tuple[str, ...] = ()
     certbot_next: float | None = None
+    collect_next: float | None = None
+    collection: tuple[tuple[str, ...], ...] = ()
     nginx: NginxFacts | None = None
     zone: str = "+0000"
     runs: tuple[RunRecord, ...] = ()

@@ -198,6 +198,8 @@ def parse(
         offers_njs=single("njs") == "yes" if "njs" in rows else None,
         certbot_log=tuple(row[0] for row in rows.get("certbot_log", [])),
         certbot_next=_seconds(single("certbot_next")) if single("certbot_next") else None,
+        collect_next=_seconds(single("collect_next")) if single("collect_next") else None,
+        collection=tuple(map(tuple, rows.get("collection", []))),
         nginx=_nginx(rows, managed),
         zone=single("zone") or "+0000",
         runs=tuple(

@@ -170,6 +170,11 @@ REASONS = {
     "storage_changed": Reason(
         "{0} is not the folder it was when it was read (its marker is {1}, was {2})"
     ),
+    "schedule_refused": Reason(
+        "systemd on this server does not accept the schedule {0}",
+        "'systemd-analyze calendar' on the server shows what it accepts.",
+        ("collect.when",),
+    ),
     "storage_is_link": Reason(
         "{0} is a link; the images need a folder", fields=("storage.filesystem.path",)
     ),

@@ -88,6 +88,7 @@ if command -v systemctl >/dev/null 2>&1; then
     plan_engine=$engine
     states=$(timeout 30 systemctl show --property=Id,ActiveState,UnitFileState,MainPID \
         nginx.service docker.service docker-registry.service moorage-activity.service \
+        moorage-collect.service moorage-collect.timer \
         certbot.timer moorage-registry@blue.service moorage-registry@green.service 2>/dev/null)
     if [ -z "$states" ] && [ -d /run/systemd/system ]; then
         echo 'systemctl does not answer' >&2
@@ -192,6 +193,12 @@ if [ -e /etc/letsencrypt/renewal/moorage.conf ]; then
         tail -n 12 | cut -c 1-600 | tr '\t' ' ' | facts certbot_log
     next=$(systemctl show -p NextElapseUSecRealtime --value certbot.timer 2>/dev/null)
     [ -z "$next" ] || fact certbot_next "$(date -d "$next" +%s 2>/dev/null)"
+fi
+# The last run of the schedule, and the next.
+if [ -e /etc/systemd/system/moorage-collect.timer ]; then
+    next=$(systemctl show -p NextElapseUSecRealtime --value moorage-collect.timer 2>/dev/null)
+    [ -z "$next" ] || fact collect_next "$(date -d "$next" +%s 2>/dev/null)"
+    { head -c 65536 /var/lib/moorage/collection | facts collection; } 2>/dev/null
 fi
 stat -c '%Y %n' /var/lib/moorage/runs/* 2>/dev/null | while read -r changed run; do
     running=no step='' status='' code='' values=''

@@ -198,15 +198,16 @@ forget_runs() {
     done
 }
 
-# Keeps the last ten runs, and the last ten that were refused; removes secrets of killed runs. A killed
+# Keeps the last ten runs, and the last ten that were refused (those by the schedule remove old ones
+# themselves); removes secrets of killed runs. A killed
 # run has no result and its lock is free; all others have removed their secrets themselves.
 forget_old_runs() {
     # Names sort by time, according to the clocks of the operators' machines.
     set --
-    for old in "$state"/runs/*; do if was_refused "$old"; then set -- "$@" "$old"; fi; done
+    for old in "$state"/runs/*; do if was_refused "$old" && [ ! -e "$old/scheduled" ]; then set -- "$@" "$old"; fi; done
     forget_runs "$@"
     set --
-    for old in "$state"/runs/*; do if ! was_refused "$old"; then set -- "$@" "$old"; fi; done
+    for old in "$state"/runs/*; do if ! was_refused "$old" && [ ! -e "$old/scheduled" ]; then set -- "$@" "$old"; fi; done
     forget_runs "$@"
     for old in "$state"/runs/*; do
         if [ "$old" = "$run" ] || [ -e "$old/result" ]; then continue; fi

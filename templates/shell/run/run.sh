@@ -48,6 +48,8 @@ outcome=failed
 . ./certificate.sh
 # shellcheck source=nginx.sh
 . ./nginx.sh
+# shellcheck source=schedule.sh
+. ./schedule.sh
 # shellcheck source=rollback.sh
 . ./rollback.sh
 
@@ -77,6 +79,7 @@ free_slot
 step recheck
 recheck
 recheck_store
+check_schedule
 forget_old_runs
 run_hooks hooks-before before_apply
 step back-up
@@ -136,6 +139,7 @@ ignore_signals
 record
 rollback_needed=no
 remove_staged
+set_schedule
 step drain
 drain_old
 finish "done" ""

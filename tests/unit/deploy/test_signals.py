@@ -17,7 +17,7 @@ SCRIPTS = Path("templates/shell/run").resolve()
 FILES = (
     "common.sh causes.sh watchdog.sh files.sh additions.sh hooks.sh packages.sh storage.sh slots.sh"
 )
-NEEDED = f"{FILES} certificate.sh nginx.sh rollback.sh".split()
+NEEDED = f"{FILES} certificate.sh nginx.sh schedule.sh rollback.sh".split()
 
 
 def _run(folder: Path, script: str) -> subprocess.CompletedProcess[str]:

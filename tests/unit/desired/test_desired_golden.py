@@ -14,6 +14,7 @@ from moorage.answers.load import load
 from moorage.answers.secrets import Secret
 from moorage.answers.ssl import acme_references
 from moorage.desired.build import activity_script, desired
+from moorage.desired.collect import collect_script, recover_script
 from moorage.desired.state import DesiredState, Materials, Platform
 from moorage.desired.users import RegistryUser
 from moorage.registry_keys import check_registry
@@ -21,6 +22,11 @@ from moorage.registry_keys import check_registry
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
 GOLDEN = Path(__file__).parent / "golden"
 SECRET = "secret-of-%s"
+_PROGRAMS = {
+    activity_script(): "(moorage/images/activity.py)",
+    recover_script(): "(moorage/images/boot.py and what it needs)",
+    collect_script(): "(moorage/images/schedule.py and what it needs)",
+}
 
 
 def _desired(example: Path) -> DesiredState:
@@ -64,8 +70,7 @@ def _text(state: DesiredState) -> str:
     ]
     for file in state.files:
         parts.append(f"==== {file.mode:04o} {file.owner}:{file.group} {file.path}")
-        is_program = file.content == activity_script()
-        parts.append("(moorage/images/activity.py)" if is_program else file.content.decode())
+        parts.append(_PROGRAMS.get(file.content) or file.content.decode())
     return "\n".join(parts) + "\n"
 
 

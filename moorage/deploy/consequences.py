@@ -42,6 +42,8 @@ class Code(StrEnum):
     NAME_NOT_SERVED = "name_not_served"
     STORE_MISSING = "store_missing"
     IMAGES_LEFT_BEHIND = "images_left_behind"
+    RETENTION_REMOVES = "retention_removes"
+    RETENTION_UNKNOWN = "retention_unknown"
     USERS_REMOVED = "users_removed"
     ACCESS_REGAINED = "access_regained"
     USERS_DISABLED = "users_disabled"
@@ -124,7 +126,10 @@ class _Server:
 
 
 def find_consequences(
-    answers: Answers, materials: Materials, every: Sequence[Facts]
+    answers: Answers,
+    materials: Materials,
+    every: Sequence[Facts],
+    of_images: Iterable[Consequence] = (),
 ) -> tuple[Consequence, ...]:
     """Return what an apply changes for users and clients, destructive changes first.
 
@@ -132,8 +137,9 @@ def find_consequences(
         answers: What the operator decided.
         materials: Secrets, hashes, certificates and the desired users.
         every: The facts of each server.
+        of_images: Consequences that can be found by reading the images only.
     """
-    found: list[Consequence] = []
+    found: list[Consequence] = [*of_images]
     for facts in every:
         server = _Server(facts, _recorded(facts), answers.for_server(facts.server), materials)
         for find in (_name, _port, _storage, _certificate, _modes, _version, _renamed):

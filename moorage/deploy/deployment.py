@@ -198,8 +198,13 @@ class Deployment:
         """
         return self.plan_from(self.probe())
 
-    def plan_from(self, facts: Sequence[Facts]) -> Plan:
-        """Return what an apply would do, from known facts."""
+    def plan_from(self, facts: Sequence[Facts], *, reads_images: bool = True) -> Plan:
+        """Return what an apply would do, from known facts.
+
+        Args:
+            facts: The facts of the servers.
+            reads_images: Whether to find out what new retention rules remove.
+        """
         wrong = check_registry(self.answers)
         if wrong:
             raise AnswersError(wrong)
@@ -208,6 +213,7 @@ class Deployment:
         from moorage.deploy.expectations import expect
         from moorage.deploy.plan import Plan
         from moorage.deploy.planning import plan_server
+        from moorage.deploy.retention_preview import find_removals
         from moorage.deploy.revisions import latest
 
         shared = [*facts, *self._facts_of_others(facts)]
@@ -223,7 +229,9 @@ class Deployment:
         return Plan(
             servers,
             gathered,
-            find_consequences(self.answers, gathered, facts),
+            find_consequences(
+                self.answers, gathered, facts, find_removals(self, facts) if reads_images else ()
+            ),
             revision,
             self.answers.based_on,
             revision.following(self.answers.based_on, change),

@@ -378,7 +378,7 @@ def _status_from(
     has_changes, why = None, ""
     if with_plan and all(server.is_deployed for server in servers) and facts:
         try:
-            plan = deployment.plan_from(facts)
+            plan = deployment.plan_from(facts, reads_images=False)
             has_changes = plan.has_changes
             if not has_changes and not plan.problems:
                 servers = tuple(map(_without_failed_run, servers))

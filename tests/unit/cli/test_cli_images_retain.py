@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from calls import Moorage, write_answers
-from fake_server import FakeServers, deploy
+from fake_server import FakeServers, deploy, no_answer
 from stored_registry import StoredRegistry
 
 from moorage.desired import layout
@@ -124,3 +124,47 @@ def test_without_rules_it_says_so(moorage: Moorage, file: Path) -> None:
     outcome = moorage("images", "retain", str(file), "--yes")
     assert outcome.code == 1
     assert "no retention rules" in outcome.stderr
+
+
+SCHEDULE = "collect: {when: daily}\n"
+
+
+def _consequence(moorage: Moorage, file: Path) -> dict[str, object] | None:
+    found = moorage("plan", str(file), "--json").json["consequences"]
+    about = [each for each in found if each["code"].startswith("retention_")]
+    assert len(about) <= 1
+    return about[0] if about else None
+
+
+def test_a_plan_says_what_new_rules_will_remove(
+    moorage: Moorage, file: Path, servers: FakeServers
+) -> None:
+    record = servers[ONE].files[layout.DEPLOYMENT]
+    with_rules = file.read_text()
+    assert _consequence(moorage, file) is None  # They are in force already.
+    file.write_text(with_rules + SCHEDULE)
+    found = _consequence(moorage, file)
+    assert found is not None
+    assert (found["code"], found["severity"]) == ("retention_removes", "destructive")
+    assert "(daily) will move 1 tag of 1 repository to the trash: team-a/app (1)." in str(
+        found["text"]
+    )
+    file.write_text(with_rules.replace(RULES, ""))
+    deploy(servers[ONE], file)
+    servers[ONE].files[layout.NGINX_SITE] = b"$moorage_is_held"
+    file.write_text(with_rules)
+    found = _consequence(moorage, file)
+    assert found is not None
+    assert (found["severity"], "'moorage images retain'" in str(found["text"])) == ("notice", True)
+    assert record != servers[ONE].files[layout.DEPLOYMENT]
+
+
+def test_a_plan_says_that_it_cannot_tell(
+    moorage: Moorage, file: Path, servers: FakeServers
+) -> None:
+    servers[ONE].images_fault = no_answer(ONE)
+    file.write_text(file.read_text() + SCHEDULE)
+    found = _consequence(moorage, file)
+    assert found is not None
+    assert (found["code"], found["severity"]) == ("retention_unknown", "destructive")
+    assert "It is not known what the retention rules will remove: " in str(found["text"])

@@ -33,6 +33,18 @@ def count_text(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or f'{one}s'}"
 
 
+def duration_text(seconds: float) -> str:
+    """Return a duration in its largest whole unit, such as 7 days or 90 minutes.
+
+    Args:
+        seconds: The duration.
+    """
+    units = ((_DAY, "day"), (3600, "hour"), (60, "minute"))
+    fitting = (each for each in units if seconds >= each[0] and seconds % each[0] == 0)
+    unit, name = next(fitting, (1, "second"))
+    return count_text(int(seconds // unit), name)
+
+
 def age_text(moment: float | None, now: float) -> str:
     """Return how long ago a time was, such as 3 h ago or just now; its date after 100 days.
 

@@ -11,10 +11,20 @@ from tui.document.paths import parse_path
 from tui.document.steps import Step, step_at
 from tui.fields import label_at, plain
 
-_ITEMS = {"servers": "Server", "credentials": "User", "hooks": "Hook"}
+_ITEMS = {
+    "servers": "Server",
+    "credentials": "User",
+    "hooks": "Hook",
+    "retention": "Retention rule",
+}
 """The name of an item, by list."""
 
-_LISTS = {"servers": "Servers", "credentials.users": "Users", "hooks": "Hooks"}
+_LISTS = {
+    "servers": "Servers",
+    "credentials.users": "Users",
+    "hooks": "Hooks",
+    "retention": "Retention rules",
+}
 """The labels of the lists."""
 
 _ASKED_FOR = {"servers[].password", "servers[].passphrase", "servers[].sudo_password"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
-from moorage.answers.model import Answers, Keep, Server, User
+from moorage.answers.model import Answers, Keep, RetentionRule, Server, User
 from moorage.answers.repository_rules import repositories_note
 from moorage.rows import Row
 
@@ -76,14 +76,21 @@ def _images(answers: Answers) -> str:
 def _retention(answers: Answers) -> Iterator[Row]:
     """Yield the rules, in order, and when they apply; nothing without any."""
     if answers.retention:
-        rules = (f"{', '.join(each.repositories)} keep {keep_text(each.keep)}"
-                 for each in answers.retention)  # fmt: skip
-        yield Row("retention", "Retention", "; ".join(rules))
+        yield Row("retention", "Retention", "; ".join(map(rule_text, answers.retention)))
     if answers.collect.when is not None:
         what = "removes tags by these rules and " if answers.retention else ""
         yield Row("collect", "Schedule", f"{answers.collect.when}: {what}frees the space")
     elif answers.retention:
         yield Row("collect", "Schedule", "none: the rules apply with 'moorage images retain'")
+
+
+def rule_text(rule: RetentionRule) -> str:
+    """Return a retention rule in words.
+
+    Args:
+        rule: The rule.
+    """
+    return f"{', '.join(rule.repositories)} keep {keep_text(rule.keep)}"
 
 
 def keep_text(keep: Keep) -> str:

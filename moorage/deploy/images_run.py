@@ -9,15 +9,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import moorage
+from moorage.answers.model import Answers
 from moorage.deploy.activity import read_activity
 from moorage.deploy.deployment import Deployment
-from moorage.deploy.deployment_json import active_slot, as_applied
+from moorage.deploy.deployment_json import UNKNOWN_NAME, active_slot, as_applied
 from moorage.deploy.events import RunEnded
 from moorage.deploy.images import ImagesRead, read_images
 from moorage.deploy.images_rows import without_registry
 from moorage.deploy.payload import archive, new_run_id
 from moorage.desired import layout
 from moorage.desired.registry import mode_of
+from moorage.durations import seconds
 from moorage.errors import MoorageError
 from moorage.images.alive import Limits
 from moorage.images.collection import (
@@ -157,10 +159,9 @@ def plan_collect(
     read = read_images(deployment, on_disk=True)
     check_can_move(read.facts)
     pulls = read_activity(deployment).pulls
-    limits = Limits(
-        read.server_time, young,
-        known_since=pulls.known_since, takes_untagged=takes_untagged,
-    )  # fmt: skip
+    settings = answers_for_images(deployment, read.facts).collect
+    untagged = seconds(settings.untagged)
+    limits = Limits(read.server_time, young, untagged, pulls.known_since, takes_untagged)
     try:
         collection = plan_collection(read.stored, limits, pulls.last)
     except NothingAliveError as error:
@@ -172,9 +173,24 @@ def plan_collect(
             code="images_nothing_alive",
         ) from error
     task = task_of(
-        read, "collect", grace=grace, young=young, takes_untagged=takes_untagged, purges=purges
-    )
+        read, "collect", grace=grace, young=young, takes_untagged=takes_untagged, purges=purges,
+        untagged=untagged, trash=seconds(settings.trash),
+    )  # fmt: skip
     return CollectPlan(read, collection, task, read_trash_of(deployment, read))
+
+
+def answers_for_images(deployment: Deployment, facts: Facts) -> Answers:
+    """Return the answers; without a file, those that were applied last.
+
+    Args:
+        deployment: The deployment.
+        facts: The facts of the server that stores the images.
+    """
+    if deployment.answers.registry.domain != UNKNOWN_NAME:
+        return deployment.answers
+    applied = as_applied(facts)
+    assert applied is not None  # or its images could not have been read
+    return applied.answers_here
 
 
 def plan_delete(deployment: Deployment, names: Sequence[str]) -> DeletePlan:

@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from moorage.answers.model import Answers, RetentionRule
+from moorage.answers.model import RetentionRule
 from moorage.answers.rows import keep_text
 from moorage.deploy.activity import Activity, read_activity
 from moorage.deploy.deployment import Deployment
-from moorage.deploy.deployment_json import UNKNOWN_NAME, as_applied
 from moorage.deploy.images import ImagesRead, read_images
-from moorage.deploy.images_run import check_can_move, task_of
+from moorage.deploy.images_run import answers_for_images, check_can_move, task_of
 from moorage.desired.collect import rule_of
 from moorage.errors import MoorageError
 from moorage.images.collection import plan_deletion, tagged_size
@@ -147,11 +146,7 @@ def engine_rules(rules: Iterable[RetentionRule]) -> tuple[Rule, ...]:
 
 
 def _rules(deployment: Deployment, read: ImagesRead) -> tuple[RetentionRule, ...]:
-    answers: Answers = deployment.answers
-    if answers.registry.domain == UNKNOWN_NAME:
-        applied = as_applied(read.facts)
-        assert applied is not None  # or its images could not have been read
-        answers = applied.answers_here
+    answers = answers_for_images(deployment, read.facts)
     if not answers.retention:
         raise MoorageError(
             "the answers have no retention rules, so every tag stays.",

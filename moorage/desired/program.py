@@ -8,7 +8,7 @@ from importlib.resources import files
 RECOVER = ("images", "images.strenum", "images.sweep", "images.boot")
 """The modules that put back what an interrupted sweep has moved."""
 COLLECT = (
-    "images", "images.strenum", "images.manifests", "images.tree", "images.alive",
+    "units", "images", "images.strenum", "images.manifests", "images.tree", "images.alive",
     "images.activity", "images.asked", "images.hold", "images.read", "images.settings",
     "images.sweep", "images.contents", "images.spare", "images.collection", "images.restore",
     "images.retention", "images.task", "images.collector", "images.schedule",

@@ -12,7 +12,8 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Button, Static, TextArea
 
-from moorage.answers.model import S3Storage
+from moorage.answers.model import RetentionRule, S3Storage
+from moorage.answers.rows import rule_text
 from moorage.answers.secrets import Secret, Typed
 from moorage.errors import MoorageError, Problem
 from moorage.escape import printable
@@ -68,6 +69,7 @@ class StoragePane(StepPane):
     StoragePane .row { height: 1; margin-bottom: 1; }
     StoragePane .row Button { margin-right: 2; }
     StoragePane #tested { height: auto; margin-bottom: 1; }
+    StoragePane #retention { height: auto; color: $text-muted; margin-bottom: 1; }
     StoragePane #filled { height: auto; margin-bottom: 1; display: none; }
     """
 
@@ -92,6 +94,8 @@ class StoragePane(StepPane):
                 yield Button("Paste lines", id="paste", compact=True)
                 yield Button("Policy", id="policy", compact=True)
             yield GrowingText("", id="tested", markup=False)
+        yield Field.at("collect.when")
+        yield Static("", id="retention", markup=False)
 
     def __init__(self, session: WizardSession) -> None:
         super().__init__(session)
@@ -195,6 +199,16 @@ class StoragePane(StepPane):
             elif isinstance(reference, dict):
                 field.input.placeholder = f"unchanged: {reference}"
         self._show_driver()
+        self.query_one("#retention", Static).update(printable(self._rules()))
+
+    def _rules(self) -> str:
+        """Return the retention rules in words; the wizard has no form for them."""
+        count = len(self.draft.items("retention"))
+        parts = (self.draft.answers_of(RetentionRule, f"retention[{n}]") for n in range(count))
+        rules = [rule_text(each) for each in parts if each is not None]
+        if not count:
+            return "No retention rules: all tags stay. They are under 'retention' in the file."
+        return f"Retention rules, from the file: {'; '.join(rules) or 'not complete yet'}"
 
     def _show_driver(self) -> None:
         driver = self.query_one("#driver", Choice).value

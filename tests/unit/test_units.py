@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from moorage.units import age_text, size_text
+from moorage.units import age_text, duration_text, size_text
 
 NOW = 1_800_000_000.0
 
@@ -46,3 +46,16 @@ def test_ages_are_relative_for_a_hundred_days(seconds: float, text: str) -> None
 
 def test_an_unknown_time_is_a_dash() -> None:
     assert age_text(None, NOW) == "-"
+
+
+def test_durations_in_their_largest_whole_unit() -> None:
+    found = [duration_text(each) for each in (0, 1, 90, 5400, 3600, 604800, 86400)]
+    assert found == [
+        "0 seconds",
+        "1 second",
+        "90 seconds",
+        "90 minutes",
+        "1 hour",
+        "7 days",
+        "1 day",
+    ]

@@ -116,7 +116,7 @@ def command(
 
 
 def _show(output: Output, plan: CollectPlan) -> None:
-    from moorage.units import count_text, size_text
+    from moorage.units import count_text, duration_text, size_text
 
     this = plan.collection
     if this.is_empty:
@@ -142,7 +142,11 @@ def _show(output: Output, plan: CollectPlan) -> None:
         )
     if plan.trash:
         size = sum(run.size for run in plan.trash)
-        end = "is deleted with this" if plan.task.purges else "is deleted after 7 days"
+        end = (
+            "is deleted with this"
+            if plan.task.purges
+            else f"is deleted after {duration_text(plan.task.trash)}"
+        )
         output.message(f"In the trash: {size_text(size)}, which {end}.")
 
 

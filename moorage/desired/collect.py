@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from moorage.answers.model import Answers, RetentionRule
 from moorage.desired import layout
-from moorage.desired.program import COLLECT, RECOVER, program
+from moorage.desired.program import program
 from moorage.desired.render import render
 from moorage.desired.state import DesiredFile, Effect
 from moorage.durations import seconds
@@ -38,13 +38,15 @@ def is_scheduled(answers: Answers) -> bool:
 @functools.cache
 def recover_script() -> bytes:
     """Return the program that puts back what an interrupted sweep has moved."""
-    return program(RECOVER, "Puts back what an interrupted collection of images has moved.")
+    return program("images.boot", "Puts back what an interrupted collection of images has moved.")
 
 
 @functools.cache
 def collect_script() -> bytes:
     """Return the program that applies the retention rules and collects."""
-    return program(COLLECT, "Removes images by the retention rules, and frees their space.")
+    return program(
+        "images.schedule", "Removes images by the retention rules, and frees their space."
+    )
 
 
 def _recover_files(folder: str) -> list[DesiredFile]:

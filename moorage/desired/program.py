@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
 from importlib.resources import files
 
-RECOVER = ("images", "images.strenum", "images.sweep", "images.boot")
-"""The modules that put back what an interrupted sweep has moved."""
-COLLECT = (
-    "units", "images", "images.strenum", "images.manifests", "images.tree", "images.alive",
-    "images.activity", "images.asked", "images.hold", "images.read", "images.settings",
-    "images.sweep", "images.contents", "images.spare", "images.collection", "images.restore",
-    "images.retention", "images.task", "images.collector", "images.schedule",
-)  # fmt: skip
-"""The modules that apply the retention rules and collect."""
-
+_IMPORT = re.compile(r"^ *from moorage\.([a-z_.]+) import", re.MULTILINE)
 _HEAD = """\
 #!/usr/bin/python3
 # Written by Moorage. {purpose}
@@ -49,17 +40,31 @@ sys.exit(main(*sys.argv[1:]))
 """
 
 
-def program(modules: Sequence[str], purpose: str) -> bytes:
-    """Return a program that calls `main` of its last module with its arguments.
+def program(module: str, purpose: str) -> bytes:
+    """Return a program that calls `main` of a module with its arguments.
 
     Args:
-        modules: The modules, below `moorage`.
+        module: The module, below `moorage`; it and what it imports need the standard library only.
         purpose: A sentence for the administrator who opens the file.
     """
     parts = [_HEAD.format(purpose=purpose)]
-    parts += [f'SOURCES["moorage.{each}"] = {_quoted(_source(each))}\n' for each in modules]
-    parts.append(_TAIL.format(entry=f"moorage.{modules[-1]}"))
+    sources = _with_imports(module)
+    parts += [f'SOURCES["moorage.{each}"] = {_quoted(sources[each])}\n' for each in sorted(sources)]
+    parts.append(_TAIL.format(entry=f"moorage.{module}"))
     return "".join(parts).encode()
+
+
+def _with_imports(module: str) -> dict[str, str]:
+    """Return the sources of a module, of the packages it is in, and of all that it imports."""
+    found: dict[str, str] = {}
+    waiting = [module]
+    while waiting:
+        each = waiting.pop()
+        if each not in found:
+            found[each] = _source(each)
+            waiting += _IMPORT.findall(found[each])
+            waiting += [each.rpartition(".")[0]] if "." in each else []
+    return found
 
 
 def _source(module: str) -> str:

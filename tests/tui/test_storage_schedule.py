@@ -32,8 +32,9 @@ async def test_the_step_shows_the_rules_and_saving_keeps_them(
     servers: FakeServers, home: Path
 ) -> None:
     collect = {"when": "Sun 03:00", "young": "48h"}
-    async with opened(servers, prefill=_draft(retention=[RULE], collect=collect)) as wizard:
-        await wizard.see("Retention rules, from the file: team-a/* keep the last 3")
+    draft = _draft(retention=[RULE], collect=collect)
+    async with opened(servers, size=(120, 50), prefill=draft) as wizard:
+        await wizard.see("Retention rules, from the file: team-a/* keep", seconds=20)
         frame = wizard.app.screen
         assert isinstance(frame, WizardFrame)
         field = next(each for each in frame.pane.fields if each.path == "collect.when")

@@ -55,7 +55,6 @@ FIELDS = {
     "storage.s3.redirect": FieldText(
         "Clients fetch layers directly from the bucket", has_help=False
     ),
-    "collect.when": FieldText("Free space on schedule", "Sun 03:00", default="by hand only"),
     "dns.rfc2136": FieldText("My name server", has_help=False),
     "dns.rfc2136.server": FieldText("Name server", "192.0.2.53"),
     "dns.rfc2136.port": FieldText("Port", has_help=False),

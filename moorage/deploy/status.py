@@ -36,8 +36,8 @@ from moorage.deploy.other_sites import taken_names
 from moorage.deploy.packaged_registry import is_held_back
 from moorage.deploy.problem import problem_on
 from moorage.deploy.revisions import revision_of
-from moorage.deploy.store import missing_images
 from moorage.deploy.schedule import Schedule, schedule_of, schedule_problems
+from moorage.deploy.store import missing_images
 from moorage.deploy.web_server import BY_HAND, missing_nginx, nginx_problems
 from moorage.desired import layout
 from moorage.desired.build import is_asked_on_80

@@ -94,7 +94,6 @@ class StoragePane(StepPane):
                 yield Button("Paste lines", id="paste", compact=True)
                 yield Button("Policy", id="policy", compact=True)
             yield GrowingText("", id="tested", markup=False)
-        yield Field.at("collect.when")
         yield Static("", id="retention", markup=False)
 
     def __init__(self, session: WizardSession) -> None:
@@ -202,13 +201,14 @@ class StoragePane(StepPane):
         self.query_one("#retention", Static).update(printable(self._rules()))
 
     def _rules(self) -> str:
-        """Return the retention rules in words; the wizard has no form for them."""
+        """Return the retention rules and the schedule, for which the wizard has no form."""
         count = len(self.draft.items("retention"))
         parts = (self.draft.answers_of(RetentionRule, f"retention[{n}]") for n in range(count))
         rules = [rule_text(each) for each in parts if each is not None]
-        if not count:
-            return "No retention rules: all tags stay. They are under 'retention' in the file."
-        return f"Retention rules, from the file: {'; '.join(rules) or 'not complete yet'}"
+        kept = "; ".join(rules) if rules else "not complete yet" if count else "all tags stay"
+        when = self.draft.text("collect.when") or "by hand only"
+        where = "The file has them under 'retention' and 'collect'."
+        return f"Retention: {kept}. Space is freed: {when}. {where}"
 
     def _show_driver(self) -> None:
         driver = self.query_one("#driver", Choice).value

@@ -295,8 +295,15 @@ class DashboardScreen(Screen[None]):
                 self.tab.show_waiting(f"Reading {self._names()}")
         elif self.tab is not None:
             self.tab.refresh_if_old()
-        elif status is not None and any(server.is_deployed for server in status.servers):
+        elif status is not None and self._is_on_disk:
             self.query_one(ImagesTab).refresh_if_old()
+
+    @property
+    def _is_on_disk(self) -> bool:
+        """Whether images are on a disk; listing a bucket costs money and is left to its tab."""
+        servers = self._status.servers if self._status is not None else ()
+        is_deployed = any(each.is_deployed for each in servers)
+        return is_deployed and self._session.draft.get("storage.driver") != "s3"
 
     @on(ImagesTab.Read)
     def _images_read(self, event: ImagesTab.Read) -> None:

@@ -17,7 +17,9 @@ from sample_images import sample_images
 from walk import ANSWERS
 from wizard_driver import SIZES, Wizard
 
+from moorage.deploy.deployment import Deployment
 from moorage.desired import layout
+from moorage.errors import MoorageError
 from moorage.images.activity import Index, Recorder
 from screens.dashboard.screen import DashboardScreen
 from tui.document import store
@@ -173,6 +175,23 @@ async def test_servers_stand_beside_the_tabs_only_if_there_are_several(
             await wizard.see("✗ gamma", "unreachable", "! beta", "problems")
     async with dashboard(servers[0], size=size) as wizard:
         assert wizard.text.splitlines()[1].startswith(" ▌1 Overview▐")
+
+
+async def test_a_bucket_is_listed_only_on_its_tab(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def read(deployment: Deployment) -> None:
+        asked.append(deployment.answers.storage.driver)
+        raise MoorageError("Access denied.")
+
+    monkeypatch.setattr("screens.dashboard.images_tab.read_space", read)
+    async with dashboard(*(deployed(FakeServer(name)) for name in ("alpha", "beta"))) as wizard:
+        await wizard.see("! alpha", "The registry is not running")
+        await wizard.pilot.pause(0.2)
+        assert not asked
+        await wizard.press("2")
+        await wizard.see("✗ Access denied.")
+        assert asked == ["s3"]
 
 
 async def test_more_servers_than_fit_are_counted() -> None:

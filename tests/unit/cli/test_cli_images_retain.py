@@ -168,3 +168,14 @@ def test_a_plan_says_that_it_cannot_tell(
     assert found is not None
     assert (found["code"], found["severity"]) == ("retention_unknown", "destructive")
     assert "It is not known what the retention rules will remove: " in str(found["text"])
+
+
+def test_a_collection_by_hand_keeps_the_trash_as_long_as_the_answers_say(
+    moorage: Moorage, file: Path, servers: FakeServers
+) -> None:
+    file.write_text(f"{file.read_text()}collect: {{trash: 14d}}\n")
+    entry = '["blobs/sha256/00/00/data", "sha256:00", 2048]'
+    servers[ONE].trash = f"run1.000\tchecked\t{time.time()}\n0\n{entry}\n\n".encode()
+    outcome = moorage("images", "collect", str(file), "--yes")
+    assert outcome.code == 0
+    assert "is deleted after 14 days" in outcome.stderr

@@ -93,7 +93,7 @@ MASKED_GENERATORS = tuple(
     f"systemd-{name}-generator"
     for name in (
         "cryptsetup", "debug", "getty", "gpt-auto", "hibernate-resume", "integritysetup",
-        "rc-local", "run", "ssh", "system-update", "tpm2", "veritysetup",
+        "fstab", "rc-local", "run", "ssh", "system-update", "sysv", "tpm2", "veritysetup",
     )
 )  # fmt: skip
 """Generators without effect here. They take half the time of a `systemctl daemon-reload`, and every
@@ -348,8 +348,7 @@ def fill_package_cache(folder: LabFolder, suite: str, target: Path) -> None:
     shared = folder.packages(suite)
     shared.mkdir(parents=True, exist_ok=True)
     (target / "partial").mkdir(parents=True, exist_ok=True)
-    for package in shared.glob("*.deb"):
-        _link(package, target / package.name)
+    _link_packages(shared, target)
 
 
 def store_packages(folder: LabFolder, suite: str, source: Path) -> None:
@@ -362,17 +361,24 @@ def store_packages(folder: LabFolder, suite: str, source: Path) -> None:
     """
     shared = folder.packages(suite)
     shared.mkdir(parents=True, exist_ok=True)
-    for package in source.glob("*.deb"):
-        _link(package, shared / package.name)
+    # A server whose setup was interrupted has no package cache yet.
+    with suppress(FileNotFoundError):
+        _link_packages(source, shared)
 
 
-def _link(source: Path, target: Path) -> None:
-    # If another process was faster, it linked the same file.
-    with suppress(FileExistsError, FileNotFoundError):
-        target.hardlink_to(source)
+def _link_packages(source: Path, target: Path) -> None:
+    """Link the packages that a folder lacks; there are hundreds, so this builds no Paths."""
+    present = {entry.name for entry in os.scandir(target)}
+    for entry in os.scandir(source):
+        if entry.name.endswith(".deb") and entry.name not in present:
+            # If another process was faster, it linked the same file.
+            with suppress(FileExistsError, FileNotFoundError):
+                os.link(entry.path, f"{target}/{entry.name}")
 
 
-def mount_overlay(root: Path, *, upper: Path, work: Path, lower: Sequence[Path]) -> None:
+def mount_overlay(
+    root: Path, *, upper: Path, work: Path, lower: Sequence[Path], is_throwaway: bool = False
+) -> None:
     """Mount a writable layer on top of others.
 
     Args:
@@ -380,9 +386,13 @@ def mount_overlay(root: Path, *, upper: Path, work: Path, lower: Sequence[Path])
         upper: The writable folder.
         work: An empty folder beside it, which the kernel needs.
         lower: Read-only folders, the uppermost first.
+        is_throwaway: Never wait until data is on this machine's disk. Unmounting would write
+            everything that any program has left to write, just to delete the layer.
     """
     layers = ":".join(str(path) for path in lower)
     options = f"lowerdir={layers},upperdir={upper},workdir={work}"
+    if is_throwaway:
+        options += ",volatile"
     run_program(["mount", "-t", "overlay", "moorage-lab", "-o", options, root])
 
 

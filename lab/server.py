@@ -396,6 +396,8 @@ class LabServer:
 
     def _mount(self) -> None:
         record = self.record
+        # The kernel marks the folder, so that a machine that was turned off notices.
+        shutil.rmtree(self.folder / "work", ignore_errors=True)
         for name in ("upper", "work", "root"):
             (self.folder / name).mkdir(exist_ok=True)
         rootfs.mount_overlay(
@@ -403,6 +405,7 @@ class LabServer:
             upper=self.changes,
             work=self.folder / "work",
             lower=[Path(layer) for layer in record.layers],
+            is_throwaway=True,
         )
         if not (self.root / "etc/machine-id").exists():
             rootfs.mask_generators(self.root)

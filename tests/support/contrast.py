@@ -13,6 +13,7 @@ from textual.geometry import Region
 from textual.screen import ModalScreen
 
 Colour = tuple[int, int, int]
+Drawn = tuple[str, Style]
 LEAST = 4.5
 """The minimum for text in WCAG 2, level AA."""
 
@@ -43,39 +44,40 @@ def colours_of(style: Style, system: ColorSystem = ColorSystem.TRUECOLOR) -> tup
 
 
 def low_contrast_texts(
-    app: App[object], system: ColorSystem = ColorSystem.TRUECOLOR, least: float = LEAST
+    drawn: Iterable[Drawn], system: ColorSystem = ColorSystem.TRUECOLOR, least: float = LEAST
 ) -> list[str]:
-    """Return the texts on the screen with too little contrast, and their colours."""
+    """Return the texts with too little contrast, and their colours."""
     found = []
-    for text, style in _texts(app):
+    for text, style in drawn:
+        if not any(character.isalnum() for character in text):
+            continue
         front, ground = colours_of(style, system)
         if (ratio := contrast(front, ground)) < least:
             found.append(f"{text.strip()!r}: {ratio:.2f}, {front} on {ground}")
     return found
 
 
-def invisible_lines(app: App[object], system: ColorSystem = ColorSystem.TRUECOLOR) -> list[str]:
+def invisible_lines(
+    drawn: Iterable[Drawn], system: ColorSystem = ColorSystem.TRUECOLOR
+) -> list[str]:
     """Return the lines that are drawn in their background colour."""
     return [
         f"{text!r} is as its ground"
-        for text, style in _drawn(app)
+        for text, style in drawn
         if any(character in "─│╭╮╰╯━" for character in text)
         and len(set(colours_of(style, system))) == 1
     ]
 
 
-def _texts(app: App[object]) -> Iterator[tuple[str, Style]]:
-    for text, style in _drawn(app):
-        if any(character.isalnum() for character in text):
-            yield text, style
-
-
-def _drawn(app: App[object]) -> Iterator[tuple[str, Style]]:
+def drawn_on(app: App[object]) -> list[Drawn]:
+    """Return the texts on the screen, except what is behind a dialog; renders the screen."""
     regions = _in_front(app)
-    for y, strip in enumerate(app.screen._compositor.render_strips()):
-        for x, segment in _placed(strip):
-            if segment.style and any(each.contains(x, y) for each in regions):
-                yield segment.text, segment.style
+    return [
+        (segment.text, segment.style)
+        for y, strip in enumerate(app.screen._compositor.render_strips())
+        for x, segment in _placed(strip)
+        if segment.style and any(each.contains(x, y) for each in regions)
+    ]
 
 
 def _placed(strip: Iterable[Segment]) -> Iterator[tuple[int, Segment]]:

@@ -100,7 +100,7 @@ _LOGS = Action("l", "logs", "Logs", "The registry's journal, nginx's errors and 
                "Logs", "journal errors requests access log")  # fmt: skip
 _IMAGES = Action("i", "images", "Images", "Repositories and tags, and the space they take up",
                  "Images", "images tags repositories space disk gc garbage collect clean prune "
-                 "delete")  # fmt: skip
+                 "delete trash restore undelete")  # fmt: skip
 _REFUSE = Action("escape", "refuse", "Back", "Close without changing anything")
 _CLOSE = Action("escape", "refuse", "Close", "Close")
 
@@ -367,19 +367,49 @@ AREAS = {
         Action("enter", "open", "Open", "Go from a repository to its tags, and open a tag",
                is_first=True),
         Action("enter", "found", is_first=True),
+        Action("space", "mark", "Mark", "Mark the tag or repository, or remove the mark",
+               "Mark", "select several", is_first=True),
+        Action("d,delete", "stage", "Delete",
+               "Stage the deletion of what is marked or selected; again takes it back",
+               "Delete tags or repositories", "remove rm", is_first=True),
+        Action("p", "plan", "Plan", "Show what will be deleted, and delete it",
+               "Show what will be deleted", "apply staged", is_first=True),
+        Action("z,ctrl+z", "undo", "", "Undo the last change of what is staged",
+               "Undo the last change", "revert", "z", is_first=True),
+        Action("w", "watch", "Watch the run", "Follow the run that is in progress",
+               "Follow the run", "attach progress collection", is_first=True),
+        Action("f", "collect", "Free space", "Free the space that nothing needs",
+               "Free space", "gc garbage collect clean cleanup prune space disk full purge",
+               is_first=True),
+        Action("t", "trash", "Trash", "What was deleted and collected, and restore it", "Trash",
+               "restore undelete recover bring back deleted", is_first=True),
         Action("slash", "find", "Find", "Find by a part of repository:tag, or a pattern with *",
-               "Find images", "search filter glob pattern", is_first=True),
+               "Find images", "search filter glob pattern tags", is_first=True),
         Action("s", "sort", "Sort", "Sort the table by size, last push, number of tags or name",
                "Sort", "order size age", is_first=True),
         # Or the table would take them and scroll by one column.
         Action("right", "right", "", "Go to the tags; Left: to the repositories", is_first=True),
         Action("left", "left", is_first=True),
-        Action("r,f5,ctrl+r", "read", "Read again", "Read the images again",
-               "Read the images again", "refresh reload", "r", is_first=True),
-        Action("c", "checks", "Checks", "Show or hide the repository of Moorage's own checks",
-               "Show or hide Moorage's own checks", "verify moorage-verify hidden", is_first=True),
         Action("escape", "cancel", "Cancel", "Stop reading", "Cancel", "stop abort"),
         Action("escape", "back", "Back", "Back: from the search, from the tags, to the dashboard"),
+        Action("r,f5,ctrl+r", "read", "", "Read the images again; marks are kept",
+               "Read the images again", "refresh reload", "r", is_first=True),
+        Action("c", "checks", "", "Show or hide the repository of Moorage's own checks",
+               "Show or hide Moorage's own checks", "verify moorage-verify hidden", is_first=True),
+    )),
+    "images_run": Area("A run that changes images", (
+        Action("escape", "cancel", "Cancel or leave", "Cancel the run, or leave it running",
+               "Cancel the run, or leave it running", "stop abort detach", is_first=True),
+        Action("enter,escape", "refuse", "Close", "Close", is_first=True),
+    )),
+    "trash": Area("The trash", (
+        Action("space", "mark", "Mark", "Mark a tag or repository, or all of one deletion",
+               "Mark", "select several", is_first=True),
+        Action("enter,r", "restore", "Restore", "Restore what is marked or selected",
+               "Restore", "undelete recover bring back", is_first=True),
+        Action("a", "restore_all", "Restore all", "Restore everything in the trash",
+               "Restore everything", "undelete recover bring back", is_first=True),
+        Action("escape", "back", "Back", "Back to the images"),
     )),
     "image": Area("An image", (
         Action("right", "platform(1)", "Platform", "Next platform; Left: previous platform",

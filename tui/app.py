@@ -386,6 +386,7 @@ class WizardApp(DeploymentApp):
             return
         from screens.apply.screen import ApplyScreen
         from screens.done.screen import DoneScreen
+        from screens.images.screen import ImagesScreen
         from screens.users.screen import UsersScreen
 
         if isinstance(self.screen, ApplyScreen):
@@ -394,7 +395,7 @@ class WizardApp(DeploymentApp):
         if isinstance(self.screen, DoneScreen):
             self.screen.ask_to_leave(self._leave, ends=True)
             return
-        if isinstance(self.screen, UsersScreen):
+        if isinstance(self.screen, UsersScreen | ImagesScreen):
             self.screen.ask_to_leave(self._leave, ends=True)
             return
         if session.draft.has_typed_secrets:

@@ -106,6 +106,17 @@ class Warned(Event):
 
 
 @dataclass(frozen=True)
+class WaitsUntil(Event):
+    """The run waits.
+
+    Attributes:
+        until: Until when, in seconds since 1970 on the server's clock.
+    """
+
+    until: float
+
+
+@dataclass(frozen=True)
 class Staged(Event):
     """The server has everything prepared and waits for the others."""
 

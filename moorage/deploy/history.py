@@ -36,7 +36,7 @@ _MOST = 32 * 1024**2
 _NO_SUCH_RUN = 3
 _RUN_ID = re.compile(r"(\d{8}T\d{6})\d{3}-[0-9a-f]{4}")
 _STEP = re.compile(r"@step\t(\d{1,15})\t([a-z-]{1,40})")
-_FOR_PROGRAMS = {"@number", "@staged", "@committed"}
+_FOR_PROGRAMS = {"@number", "@staged", "@committed", "@until"}
 _LAST = 253402300799.0
 """The last second of the year 9999."""
 

@@ -15,6 +15,7 @@ from moorage.deploy.events import (
     RunEnded,
     Staged,
     StepBegan,
+    WaitsUntil,
     Warned,
     ending_in_words,
 )
@@ -28,6 +29,7 @@ from templates.load import shell_script
 _LONGEST_LINE = 1 << 16
 _NUMBER = re.compile(r"@number\t[a-z_]{1,20}\t[0-9]{1,18}")
 _MOST_NUMBERS = 20
+_UNTIL = re.compile(r"@until\t[0-9]{1,12}")
 _ATTACH = f'IFS= read -r id\nrun={RUNS}/$id\n[ -d "$run" ] || exit 3\n'
 
 
@@ -166,6 +168,8 @@ class ServerRun:
             self._emit(StepBegan(self.server, values[1]))
         elif word == "@number" and _NUMBER.fullmatch(line) and len(self.numbers) < _MOST_NUMBERS:
             self.numbers[values[0]] = int(values[1])
+        elif word == "@until" and _UNTIL.fullmatch(line):
+            self._emit(WaitsUntil(self.server, float(values[0])))
         elif word == "@staged":
             self._emit(Staged(self.server))
         elif word == "@committed":

@@ -272,6 +272,7 @@ class Collector:
         self._step("grace")
         # Other runs can change the server meanwhile: everything is checked again afterwards.
         self._unlock("apply")
+        print(f"@until\t{int(time.time() + self.task.grace)}", flush=True)
         end = time.monotonic() + self.task.grace
         while time.monotonic() < end:
             self._check_cancelled()

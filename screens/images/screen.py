@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import ClassVar, TypeVar
 
 from textual import events, on, work
 from textual.app import ComposeResult
@@ -15,11 +16,17 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Static
 
+from moorage.deploy.images import ImagesRead
+from moorage.deploy.images_run import ImagesChange
 from moorage.errors import MoorageError
 from moorage.escape import printable
 from moorage.images.space import space_parts
-from screens.images import texts
+from moorage.images.task import Task
+from moorage.servers.facts import RunRecord
+from screens.images import run_texts, texts
+from screens.images.collect_dialog import CollectDialog
 from screens.images.image_screen import ImageScreen
+from screens.images.marks import Marks
 from screens.images.rows import (
     REPOSITORY_ORDERS,
     TAG_ORDERS,
@@ -27,23 +34,30 @@ from screens.images.rows import (
     sorted_repositories,
     tag_rows,
 )
+from screens.images.run_dialog import LEFT, RunDialog
 from screens.images.source import Images, ImagesOnServers, collectable
 from screens.images.tables import RepositoryTable, TagTable
+from screens.images.trash_screen import TrashScreen
 from tui.actions import bindings
 from tui.labels import describe_error
 from tui.tasks import in_thread
+from tui.widgets.dialog import ConfirmDialog, LeaveQuestion, NoteDialog
 from tui.widgets.field import Field
 from tui.widgets.find_field import FindField
 from tui.widgets.header import HeaderBar
 from tui.widgets.key_footer import KeyFooter
 from tui.widgets.storage_bar import StorageBar
 
+_Plan = TypeVar("_Plan")
+_FEW_LINES = 12
+"""Lines of a plan that fit the smallest terminal."""
+
 
 class ImagesScreen(Screen[None]):
-    """Reads the images when it is opened, and again on demand.
+    """Reads the images when it is opened, and again on demand; deletes, collects and restores.
 
     Args:
-        source: Reads them.
+        source: Reads and changes them.
         registry: The registry's name, with its port if clients need it.
     """
 
@@ -55,7 +69,11 @@ class ImagesScreen(Screen[None]):
         "Find takes a part of repository:tag, or a pattern: of repositories (team-a/*), of tags "
         "(v1.*), or of both (team-?/*:v1.*).\n\n"
         "Untagged manifests have lost their tag, for example to a newer push. Collectable is "
-        "what nothing needs, and a collection frees."
+        "what nothing needs, and a collection frees.\n\n"
+        "Deletions are staged: nothing happens on the server until you press p, check what will "
+        "be deleted and confirm it. A deleted image can be restored from the trash for 7 days, and "
+        "takes up space until then. Collecting moves what no tag needs there. A run continues on "
+        "the server if Moorage is closed."
     )
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 # as Textual declares it
         (0, "-narrow"),
@@ -82,6 +100,10 @@ class ImagesScreen(Screen[None]):
     ImagesScreen #detail {
         height: auto; min-height: 2; max-height: 4; padding: 0 2; background: $surface;
     }
+    ImagesScreen #run { height: auto; max-height: 2; padding: 0 2; display: none; }
+    ImagesScreen #run.-shown { display: block; }
+    ImagesScreen #staged { height: 1; padding: 0 2; background: $panel; display: none; }
+    ImagesScreen #staged.-shown { display: block; }
     """
 
     def __init__(self, source: ImagesOnServers, registry: str) -> None:
@@ -95,23 +117,27 @@ class ImagesScreen(Screen[None]):
         self._with_checks = False
         self._progress: texts.Progress | None = None
         self._timer: Timer | None = None
+        self._marks = Marks()
+        self._result = Content("")
 
     def compose(self) -> ComposeResult:
         yield HeaderBar(self._registry, "Images")
         with Vertical(id="top"):
             yield StorageBar()
             yield Static("", id="message", markup=False)
+            yield Static("", id="run", markup=False)
         yield FindField("e.g. team-a, v1.2, team-a/*, v1.*")
         with Horizontal(id="panes"):
             with Vertical(id="left", classes="pane"):
                 yield Static("", id="repositories-title", classes="title", markup=False)
-                yield RepositoryTable(id="repositories")
+                yield RepositoryTable(self._marks, id="repositories")
             with Vertical(id="right", classes="pane"):
                 yield Static("", id="tags-title", classes="title", markup=False)
-                yield TagTable(id="tags")
+                yield TagTable(self._marks, id="tags")
         with VerticalScroll(id="empty", can_focus=False):
             yield Static("", id="empty-text", markup=False)
         yield Static("", id="detail", markup=False)
+        yield Static("", id="staged", markup=False)
         yield KeyFooter()
 
     def on_mount(self) -> None:
@@ -134,23 +160,29 @@ class ImagesScreen(Screen[None]):
         return self._progress is not None
 
     def action_read(self) -> None:
-        """Read the images again."""
+        """Read the images again; marks and what is staged are kept."""
+        self._begin("Reading the images")
+        self._read()
+
+    def _begin(self, what: str) -> None:
+        """Show the progress of reading or planning."""
         self._end_reading()
-        self._progress = texts.Progress(self._source.servers[0])
+        self._progress = texts.Progress(self._source.servers[0], what)
         self._timer = self.set_interval(0.2, self._tick)
         self._tick()
-        self._read()
 
     @work(exclusive=True, group="read")
     async def _read(self) -> None:
+        result, self._result = self._result, Content("")
         try:
             images = await in_thread(self._source.read)
         except MoorageError as error:
             self._end_reading()
-            self._say(texts.error_text(printable(describe_error(error)), is_old=self._has_images))
+            text = texts.error_text(printable(describe_error(error)), is_old=self._has_images)
+            self._say(result + Content("\n") + text if result else text)
             return
         self._end_reading()
-        self._say(Content(""))
+        self._say(result)
         self.show_images(images)
         self._collectable = await in_thread(lambda: collectable(images))
         self._show_space()
@@ -174,7 +206,8 @@ class ImagesScreen(Screen[None]):
         self.workers.cancel_group(self, "read")
         self._end_reading()
         self._source.stop()
-        self._say(Content.styled("Cancelled. Press r to read the images.", "$text-muted"))
+        text = "Cancelled." if self._has_images else "Cancelled. Press r to read the images."
+        self._say(Content.styled(text, "$text-muted"))
 
     def _say(self, text: Content) -> None:
         """Show a text above the tables; empty removes it."""
@@ -196,8 +229,37 @@ class ImagesScreen(Screen[None]):
             images: The images.
         """
         self._images, self._collectable = images, None
+        lost = self._marks.keep(images.read.stored.tree)
+        if lost:
+            text = f"No longer staged, because deleted meanwhile: {', '.join(lost)}"
+            self._say(Content.styled(f"! {printable(text)}", "$text-warning"))
         self._show_space()
+        self._show_run()
         self._show_repositories()
+        self._show_marks()
+
+    @property
+    def _active_run(self) -> RunRecord | None:
+        """The run that was in progress on the images' server, or waited, when they were read."""
+        runs = self._images.read.facts.runs if self._images is not None else ()
+        return next((run for run in runs if run.running), None)
+
+    def _show_run(self) -> None:
+        """Show a run that was in progress when the images were read."""
+        run, line = self._active_run, self.query_one("#run", Static)
+        line.set_class(run is not None, "-shown")
+        if run is not None and self._images is not None:
+            line.update(texts.active_run(self._images.read.facts.server, run))
+
+    def _show_marks(self) -> None:
+        """Show marks and what is staged; draws the visible rows again."""
+        self._repositories.refresh()
+        self._tags.refresh()
+        text = texts.staged_line(self._marks.marked, self._marks.staged)
+        line = self.query_one("#staged", Static)
+        line.update(text)
+        line.set_class(bool(text), "-shown")
+        self.refresh_bindings()
 
     def _show_space(self) -> None:
         images = self._images
@@ -266,7 +328,12 @@ class ImagesScreen(Screen[None]):
         has_rows = self.is_mounted and not self.has_class("-empty")
         has_checks = self._images is not None and self._images.search.has_checks
         offered = {
-            **dict.fromkeys(("open", "find", "sort", "left", "right"), has_rows),
+            **dict.fromkeys(("open", "find", "sort", "left", "right", "mark"), has_rows),
+            "stage": has_rows or bool(self._marks.staged),
+            "plan": bool(self._marks.staged) and not self.is_reading,
+            "undo": self._marks.can_undo,
+            "watch": self._active_run is not None and not self.is_reading,
+            **dict.fromkeys(("collect", "trash"), self._has_images and not self.is_reading),
             "checks": has_checks,
             "cancel": self.is_reading,
             "back": not self.is_reading,
@@ -336,7 +403,169 @@ class ImagesScreen(Screen[None]):
         elif self.focused is self._tags:
             self.set_focus(self._repositories)
         else:
-            self.dismiss(None)
+            self.ask_to_leave(lambda: self.dismiss(None))
+
+    # --- marking and staging ----------------------------------------------------------------
+
+    @property
+    def _selected(self) -> str:
+        """The name of the tag or repository under the cursor; empty without any."""
+        tag, repository = self._tags.row, self._repositories.row
+        if self.focused is self._tags:
+            return f"{tag.tag.repository}:{tag.tag.name}" if tag is not None else ""
+        return repository.usage.name if repository is not None else ""
+
+    def action_mark(self) -> None:
+        """Mark what is under the cursor, or remove its mark, and go to the next row."""
+        if self._selected:
+            self._marks.toggle(self._selected)
+            table = self._tags if self.focused is self._tags else self._repositories
+            table.action_move(1)
+            self._show_marks()
+
+    def action_stage(self) -> None:
+        """Stage the deletion of what is marked, or of what is under the cursor, or take it back."""
+        names = self._marks.marked or ({self._selected} if self._selected else set())
+        if names:
+            self._marks.stage(names)
+            self._show_marks()
+
+    def action_undo(self) -> None:
+        """Undo the last staging."""
+        self._marks.undo()
+        self._show_marks()
+
+    # --- deleting, collecting and restoring -------------------------------------------------
+
+    @work(exclusive=True, group="read")
+    async def action_plan(self) -> None:
+        """Show what will be deleted, and delete it."""
+        names = self._marks.to_delete
+        plan = await self._planned("Planning the deletion", lambda: self._source.plan_delete(names))
+        if plan is None:
+            return
+        what = texts.names_text(names)
+        text = run_texts.delete_plan(plan)
+        if await self._is_confirmed("What will be deleted", text, f"Delete {what}"):
+            self._run(f"Deleting {what}", plan.read, plan.task)
+
+    @work(exclusive=True, group="read")
+    async def action_collect(self) -> None:
+        """Free the space that nothing needs."""
+        options = await self.app.push_screen_wait(CollectDialog())
+        if options is None:
+            return
+        source = self._source
+        plan = await self._planned("Planning the collection", lambda: source.plan_collect(options))
+        if plan is None:
+            return
+        text = run_texts.collect_plan(plan)
+        if not plan.has_changes:
+            self.app.push_screen(NoteDialog("Free space", text.plain))
+            return
+        label = "Collect and empty the trash" if options.purges else "Move it to the trash"
+        if await self._is_confirmed("Free space", text, label):
+            self._run("Freeing space", plan.read, plan.task)
+
+    @work(exclusive=True, group="read")
+    async def action_trash(self) -> None:
+        """Show the trash, and restore images from it."""
+        found = await self._planned("Reading the trash", self._source.read_trash)
+        if found is None:
+            return
+        read, trash = found
+        screen = TrashScreen(trash, read.stored, self._registry)
+        names = await self.app.push_screen_wait(screen)
+        if names is None:
+            return
+        plan = await self._planned("Planning the restore", lambda: self._source.plan_restore(names))
+        if plan is None:
+            return
+        what = texts.names_text(names) or "everything"
+        text = run_texts.restore_plan(plan, names)
+        if await self._is_confirmed("Restore from the trash", text, f"Restore {what}"):
+            self._run(f"Restoring {what}", plan.read, plan.task)
+
+    @work
+    async def action_watch(self) -> None:
+        """Follow the run that is in progress."""
+        run = self._active_run
+        assert run is not None
+        assert self._images is not None
+        facts = self._images.read.facts
+        follow = partial(self._source.follow, facts.server, run.run_id)
+        dialog = RunDialog(
+            f"Run {run.run_id}", self._source, follow, facts.server, facts.clock_skew
+        )
+        self._was_run(await self.app.push_screen_wait(dialog), "")
+
+    async def _planned(self, what: str, plan: Callable[[], _Plan]) -> _Plan | None:
+        """Return a plan; None after an error, which is shown. What is staged is kept."""
+        self._begin(what)
+        try:
+            return await in_thread(plan)
+        except MoorageError as error:
+            self.app.push_screen(NoteDialog("Images", printable(describe_error(error))))
+            return None
+        finally:
+            self._end_reading()
+            self._say(Content(""))
+
+    async def _is_confirmed(self, title: str, text: Content, accept: str) -> bool:
+        dialog = ConfirmDialog(title, text, accept, careful=True)
+        dialog.set_class(text.plain.count("\n") > _FEW_LINES, "-tall")
+        answer = await self.app.push_screen_wait(dialog)
+        return bool(answer)
+
+    @work
+    async def _run(self, title: str, read: ImagesRead, task: Task) -> None:
+        """Run a confirmed task and follow it."""
+        run = partial(self._source.change, read, task)
+        facts = read.facts
+        dialog = RunDialog(title, self._source, run, facts.server, facts.clock_skew)
+        change = await self.app.push_screen_wait(dialog)
+        if task.action == "delete" and isinstance(change, ImagesChange) and change.is_good:
+            self._marks.clear_staged()
+        self._was_run(change, task.action)
+
+    def _was_run(self, change: ImagesChange | str | None, action: str) -> None:
+        """Show a run's result, and read the images again."""
+        if isinstance(change, ImagesChange) and change.is_good:
+            self._result = run_texts.change_text(change, action)
+        elif isinstance(change, ImagesChange):
+            self._result = run_texts.failure_text(change)
+        elif change == LEFT:
+            self._result = Content("The run was left and continues on the server.")
+        self._source.stop()  # a deployment that was told to stop its runs starts no other
+        self.action_read()
+
+    # --- leaving ----------------------------------------------------------------------------
+
+    def ask_to_leave(self, leave: Callable[[], object], *, ends: bool = False) -> None:
+        """Leave, after a question if deletions are staged.
+
+        Args:
+            leave: Leaves.
+            ends: Whether the wizard ends.
+        """
+        if self._marks.staged:
+            self._confirm_leaving(leave, LeaveQuestion if ends else ConfirmDialog)
+        else:
+            leave()
+
+    @work
+    async def _confirm_leaving(
+        self, leave: Callable[[], object], question: type[ConfirmDialog]
+    ) -> None:
+        what = texts.names_text(self._marks.to_delete)
+        dialog = question(
+            "Not deleted yet",
+            f"{what} staged for deletion, but not deleted.",
+            "Discard and leave",
+            careful=True,
+        )
+        if await self.app.push_screen_wait(dialog):
+            leave()
 
 
 def _next(orders: Sequence[str], order: str) -> str:

@@ -1,7 +1,8 @@
-"""Read a deployment's images for the screen, with calls that block."""
+"""Read and change a deployment's images for the screen, with calls that block."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,7 +22,28 @@ from tui.questions.asker import WizardAsker
 from tui.tasks import beside_keys
 
 if TYPE_CHECKING:
+    from moorage.deploy.deployment import Deployment
+    from moorage.deploy.images_run import CollectPlan, DeletePlan, ImagesChange, RestorePlan
     from moorage.deploy.operations import OpenTransport
+    from moorage.images.task import Task
+    from moorage.images.trash import TrashedRun
+
+
+@dataclass(frozen=True)
+class CollectOptions:
+    """The options of a collection.
+
+    Attributes:
+        grace: Seconds between listing what goes and moving it.
+        young: Seconds during which whatever was written stays.
+        takes_untagged: Whether manifests without a tag can go.
+        purges: Whether the trash is emptied at once.
+    """
+
+    grace: float
+    young: float
+    takes_untagged: bool
+    purges: bool
 
 
 @dataclass(frozen=True)
@@ -76,7 +98,7 @@ def collectable(images: Images) -> int | None:
 
 
 class ImagesOnServers:
-    """Reads the images. Its methods block, so call them in threads.
+    """Reads and changes the images. Its methods block, so call them in threads.
 
     Args:
         answers: The deployment's answers.
@@ -124,11 +146,69 @@ class ImagesOnServers:
         with beside_keys():
             return self._operations.read_image(images.read, images.usage, tag.repository, tag.name)
 
-    def _open(self) -> None:
+    def plan_delete(self, names: Sequence[str]) -> DeletePlan:
+        """Plan a deletion; see :func:`moorage.deploy.images_run.plan_delete`."""
+        from moorage.deploy.images_run import plan_delete
+
+        deployment = self._open()
+        with beside_keys():
+            return plan_delete(deployment, names)
+
+    def plan_collect(self, options: CollectOptions) -> CollectPlan:
+        """Plan a collection; see :func:`moorage.deploy.images_run.plan_collect`."""
+        from moorage.deploy.images_run import plan_collect
+
+        deployment = self._open()
+        with beside_keys():
+            return plan_collect(
+                deployment, grace=options.grace, young=options.young,
+                takes_untagged=options.takes_untagged, purges=options.purges,
+            )  # fmt: skip
+
+    def plan_restore(self, names: Sequence[str]) -> RestorePlan:
+        """Plan a restoration; see :func:`moorage.deploy.images_run.plan_restore`."""
+        from moorage.deploy.images_run import plan_restore
+
+        deployment = self._open()
+        with beside_keys():
+            return plan_restore(deployment, names)
+
+    def read_trash(self) -> tuple[ImagesRead, tuple[TrashedRun, ...]]:
+        """Return the images and what is in the trash, oldest first.
+
+        Raises:
+            MoorageError: They cannot be read.
+        """
+        from moorage.deploy.images import read_images
+        from moorage.deploy.images_run import read_trash_of
+
+        deployment = self._open()
+        with beside_keys():
+            read = read_images(deployment, on_disk=True)
+            return read, read_trash_of(deployment, read)
+
+    def change(self, read: ImagesRead, task: Task) -> ImagesChange:
+        """Run a task on the server and follow it; see :meth:`cancel_run`."""
+        from moorage.deploy.images_run import change_images
+
+        return change_images(self._open(), read, task)
+
+    def follow(self, server: str, run_id: str) -> ImagesChange:
+        """Follow a run that is in progress; see :meth:`cancel_run`."""
+        from moorage.deploy.images_follow import follow_images_run
+
+        return follow_images_run(self._open(), server, run_id)
+
+    def cancel_run(self) -> None:
+        """Make the run that is followed stop before its next step."""
+        self._operations.abort()
+
+    def _open(self) -> Deployment:
         if not self._operations.is_open:
             self._operations.open(self._answers)
+        return self._operations.deployment
 
     def stop(self) -> None:
-        """Stop reading and close all connections."""
+        """Stop reading and close all connections. Runs continue on the server."""
         if self._operations.is_open:
             self._operations.stop()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from moorage.images.usage import TagUsage
 from moorage.units import age_text, size_text
+from screens.images.marks import Marks
 from screens.images.rows import RepositoryRow, TagRow
 from tui.widgets.row_table import Column, RowTable
 
@@ -53,9 +54,14 @@ class RepositoryTable(RowTable[RepositoryRow]):
 
     Attributes:
         order: Their order; a narrow table shows the figure they are sorted by.
+        marks: The marks to show.
     """
 
     order = "own size"
+
+    def __init__(self, marks: Marks, *, id: str) -> None:  # noqa: A002 # Textual's name for it
+        super().__init__(id=id)
+        self.marks = marks
 
     def columns(self, width: int) -> Sequence[Column[RepositoryRow]]:
         """Return the columns that fit."""
@@ -72,15 +78,28 @@ class RepositoryTable(RowTable[RepositoryRow]):
         """Return the repository's name."""
         return row.usage.name
 
+    def sign_of(self, row: RepositoryRow) -> str:
+        """Return whether it is marked or staged."""
+        return self.marks.sign_of(row.usage.name)
+
+    def colour_of(self, row: RepositoryRow) -> str:
+        """Return the colour of a repository whose deletion is staged."""
+        return "bad" if self.marks.is_staged(row.usage.name) else ""
+
 
 class TagTable(RowTable[TagRow]):
     """The tags of a repository.
 
     Attributes:
         order: Their order; a narrow table shows the figure they are sorted by.
+        marks: The marks to show.
     """
 
     order = "last push"
+
+    def __init__(self, marks: Marks, *, id: str) -> None:  # noqa: A002 # Textual's name for it
+        super().__init__(id=id)
+        self.marks = marks
 
     def columns(self, width: int) -> Sequence[Column[TagRow]]:
         """Return the columns that fit."""
@@ -96,6 +115,12 @@ class TagTable(RowTable[TagRow]):
         """Return the tag's name."""
         return row.tag.name
 
+    def sign_of(self, row: TagRow) -> str:
+        """Return whether it is marked or staged."""
+        return self.marks.sign_of(row.tag.repository, row.tag.name)
+
     def colour_of(self, row: TagRow) -> str:
-        """Return the colour of a tag that cannot be pulled, or of which that is not known."""
+        """Return the colour of a tag that is staged or cannot be pulled, or may not be."""
+        if self.marks.is_staged(row.tag.repository, row.tag.name):
+            return "bad"
         return "bad" if row.tag.missing else "warning" if row.tag.problem else ""

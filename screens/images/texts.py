@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from textual.content import Content
 
-from moorage.deploy.events import Event, StepBegan
+from moorage.deploy.events import Event, StepBegan, step_title
 from moorage.deploy.images_rows import notes
 from moorage.escape import one_line
 from moorage.images.usage import RepositoryUsage, TagUsage
+from moorage.servers.facts import RunRecord
 from moorage.units import age_text, date_text, size_text
+from screens.images.marks import count_names
 from screens.images.rows import RepositoryRow
 
 _STEPS = {"connect": "connecting", "probe": "reading the server"}
@@ -20,14 +22,16 @@ SHORT_DIGEST = 19
 
 
 class Progress:
-    """The progress of reading.
+    """The progress of reading or planning.
 
     Args:
         server: The server.
+        what: What is done.
     """
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: str, what: str) -> None:
         self._server = server
+        self._what = what
         self._step = "connecting"
         self._began = time.monotonic()
 
@@ -42,7 +46,7 @@ class Progress:
         clock = f", {seconds} s" if seconds else ""
         return (
             Content.styled("… ", "$accent")
-            + Content.styled(f"Reading the images on {one_line(self._server)}", "bold")
+            + Content.styled(f"{self._what} on {one_line(self._server)}", "bold")
             + Content.styled(f": {self._step}{clock} (Escape: cancel)", "$text-muted")
         )
 
@@ -57,6 +61,43 @@ def count(number: int, noun: str) -> str:
     if number == 1:
         return f"1 {noun}"
     return f"{number:,} {noun[:-1]}ies" if noun.endswith("y") else f"{number:,} {noun}s"
+
+
+def names_text(names: Collection[str]) -> str:
+    """Return the number of tags and repositories among names: ``2 tags and 1 repository``."""
+    tags, repositories = count_names(names)
+    parts = [count(tags, "tag")] if tags else []
+    parts += [count(repositories, "repository")] if repositories else []
+    return " and ".join(parts)
+
+
+def staged_line(marked: Collection[str], staged: Collection[str]) -> Content:
+    """Return what is marked and staged, and the keys for it; empty if nothing is.
+
+    Args:
+        marked: The marked names.
+        staged: The names that are staged for deletion.
+    """
+    parts = []
+    if staged:
+        parts.append(
+            Content.styled(f"- {names_text(staged)} to delete", "bold $text-error")
+            + Content.styled(" (p: plan, z: undo)", "$text-muted")
+        )
+    if marked:
+        parts.append(
+            Content.styled(f"● {names_text(marked)} marked", "bold $text-accent")
+            + Content.styled(" (d: delete)", "$text-muted")
+        )
+    return Content("   ").join(parts)
+
+
+def active_run(server: str, run: RunRecord) -> Content:
+    """Return the run that is in progress on a server, and how to follow it."""
+    step = step_title(run.step)
+    return Content.styled(f"● A run is in progress on {one_line(server)}", "$text-warning") + (
+        Content.styled(f": {one_line(step)}. Press w to watch it.", "$text-muted")
+    )
 
 
 def repositories_title(rows: Sequence[RepositoryRow], text: str, order: str) -> str:

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 from command_line import CommandLine
+from image_client import ImageClient
 from test_images_list import _image, _registry
 from tmux import Terminal
 from workstation import Workstation
@@ -50,7 +51,35 @@ def test_images_are_found_opened_and_read_again(server: LabServer, call: Command
         _see(terminal, "team-a/app:v1.", "Layers", "COPY 0 /", "COPY 1 /", "by ci")
         terminal.press("End")
         _see(terminal, "Labels", "team", "serve")
-        terminal.press("Escape", "Escape", "Escape")
+        terminal.press("Escape", "Escape")
+        _see(terminal, "2 repositories by own size")
+        _delete_and_restore(terminal, registry)
+        terminal.press("Escape")
         _see(terminal, "Dashboard")
     finally:
         terminal.close()
+
+
+def _delete_and_restore(terminal: Terminal, registry: ImageClient) -> None:
+    """Delete a tag by keystrokes, bring it back from the trash, and pull it."""
+    before = registry.pull("team-b/web", "latest")
+    terminal.press("/")
+    terminal.type("web")
+    _see(terminal, "1 repository, 1 tag found")
+    terminal.press("Enter", "Enter", "Space")
+    _see(terminal, "1 tag marked")
+    terminal.press("d")
+    _see(terminal, "1 tag to delete")
+    terminal.press("p")
+    _see(terminal, "What will be deleted", "team-b/web:latest", "Delete 1 tag")
+    terminal.press("Tab", "Enter")
+    _see(terminal, "Deleted 1 tag")
+    assert registry.status("GET", "/v2/team-b/web/manifests/latest") == 404
+    terminal.press("t")
+    _see(terminal, "in the trash", "team-b/web:latest")
+    terminal.press("Down", "Enter")
+    _see(terminal, "Restore 1 tag")
+    terminal.press("Tab", "Enter")
+    _see(terminal, "Restored")
+    assert registry.pull("team-b/web", "latest") == before
+    terminal.press("Escape", "Escape")

@@ -101,6 +101,10 @@ class RowTable(ScrollView, Generic[Row], can_focus=True):
         """Return good, warning, bad or muted; empty for the usual colour."""
         return ""
 
+    def sign_of(self, row: Row) -> str:
+        """Return a character for the margin before a row; a space for none."""
+        return " "
+
     # --- rows and cursor ------------------------------------------------------------------
 
     @property
@@ -182,21 +186,22 @@ class RowTable(ScrollView, Generic[Row], can_focus=True):
         if y == 0:
             style = self.get_component_rich_style("row-table--title")
             titles = _strip([column.title for column, _ in columns], columns, style, width)
-            return self._with_mark(titles, style, is_marked=False)
+            return self._with_margin(titles, style, " ", is_here=False)
         place = round(self.scroll_y) + y - 1
         if place >= len(self.rows):
             return Strip.blank(width + _MARK_WIDTH, self.rich_style)
         row, is_here = self.rows[place], place == self.cursor
         style = self._style(row, is_here=is_here)
         texts = _strip([column.text(row) for column, _ in columns], columns, style, width)
-        return self._with_mark(texts, style, is_marked=is_here and self.has_focus)
+        sign = self.sign_of(row)
+        return self._with_margin(texts, style, sign, is_here=is_here and self.has_focus)
 
-    def _with_mark(self, strip: Strip, style: Style, *, is_marked: bool) -> Strip:
-        """Return a line after a margin, with a bar in it on the row under the cursor."""
-        margin = "▌" if is_marked else " "
-        if is_marked:
-            style += self.get_component_rich_style("row-table--mark", partial=True)
-        return Strip([Segment(margin.ljust(_MARK_WIDTH), style), *strip])
+    def _with_margin(self, strip: Strip, style: Style, sign: str, *, is_here: bool) -> Strip:
+        """Return a line after a margin: a bar on the row under the cursor, and the row's sign."""
+        mark = style + self.get_component_rich_style("row-table--mark", partial=True)
+        bar = Segment("▌", mark) if is_here else Segment(" ", style)
+        # The sign has the colour of a row that has its own, such as one that is removed.
+        return Strip([bar, Segment(sign, style if sign == "-" else mark), *strip])
 
     def _style(self, row: Row, *, is_here: bool) -> Style:
         style = self.rich_style

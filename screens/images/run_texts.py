@@ -1,0 +1,238 @@
+"""The texts about deleting, collecting and restoring images. No I/O but the clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Iterator
+
+from textual.content import Content
+
+from moorage.deploy.events import ending_in_words
+from moorage.deploy.images_run import (
+    CollectPlan,
+    DeletePlan,
+    ImagesChange,
+    RestorePlan,
+    packages_for,
+)
+from moorage.escape import one_line, printable
+from moorage.images.task import IN_TRASH
+from moorage.images.trash import TrashedRun
+from moorage.servers.facts import Facts
+from moorage.servers.run_results import REASONS
+from moorage.units import age_text, count_text, date_text, size_text
+from screens.images.texts import SHORT_DIGEST
+
+_MOST_LINES = 500
+
+
+def exact_size(size: int) -> str:
+    """Return a size in two forms: ``1.2 GiB (1,288,490,188 bytes)``."""
+    return f"{size_text(size)} ({size:,} bytes)" if size >= 1024 else f"{size:,} bytes"
+
+
+def delete_plan(plan: DeletePlan) -> Content:
+    """Return what a deletion means: the names first."""
+    trees = plan.read.stored.tree.repositories
+    names = [
+        (f"{repository}:{tag}", digest[:SHORT_DIGEST]) for repository, tag, digest in plan.tags
+    ]
+    names += [
+        (repository, f"the whole repository, {count_text(len(trees[repository].tags), 'tag')}")
+        for repository in plan.repositories
+    ]
+    after = date_text(time.time() + IN_TRASH)
+    is_one = plan.manifests == 1
+    return _lines(
+        *_removed(names),
+        Content(""),
+        Content(
+            f"{count_text(plan.manifests, 'manifest')} can no longer be pulled. What only "
+            f"{'it needs' if is_one else 'they need'}, {exact_size(plan.size)}, is freed later, by "
+            "Free space (f) and when the trash is emptied."
+        ),
+        Content(f"Until {after}, Trash (t) restores what is deleted, with its tags."),
+        *_packages(plan.read.facts),
+    )
+
+
+def collect_plan(plan: CollectPlan) -> Content:
+    """Return what a collection frees, what it keeps and why, and what cannot be undone."""
+    this = plan.collection
+    lines = [Content.styled("Nothing to collect: everything is needed.", "bold")]
+    if not this.is_empty:
+        lines = [
+            Content.styled(exact_size(this.freed), "bold")
+            + Content(
+                f" that nothing needs: {count_text(this.blobs, 'blob')}, "
+                f"{count_text(this.manifests, 'manifest')} among them."
+            )
+        ]
+    lines += _removed((f"{name}:{tag}", "belongs to an image that goes") for name, tag in this.tags)
+    if this.kept_untagged:
+        lines.append(_note(
+            f"Kept: {count_text(this.kept_untagged, 'manifest')} without a tag, because it is not "
+            "known for 30 days who pulls by digest."
+        ))  # fmt: skip
+    for repository, manifests in this.unreadable.items():
+        digest, why = manifests[0]
+        lines.append(_note(
+            f"Kept: everything in {repository}, because manifest {digest[:SHORT_DIGEST]} cannot be "
+            f"read: {why or 'unknown'}"
+        ))  # fmt: skip
+    lines += [Content(""), *_trash_lines(plan)]
+    if not this.is_empty:
+        grace = int(plan.task.grace)
+        wait = f"Moves it after {_duration(grace)}" if grace else "Moves it at once"
+        lines.append(
+            Content(
+                f"{wait}. Pulls do not wait; pushes wait for less than two seconds. Moorage can be "
+                f"closed meanwhile: the run continues on {one_line(plan.read.server)}."
+            )
+        )
+    return _lines(*lines, *_packages(plan.read.facts))
+
+
+def _trash_lines(plan: CollectPlan) -> Iterator[Content]:
+    size = sum(run.size for run in plan.trash)
+    if plan.task.purges:
+        all_of_it = exact_size(size + plan.collection.freed)
+        yield Content.styled(
+            f"! The trash is emptied at once, with what is moved now: {all_of_it}. Images in it "
+            "can no longer be restored. This cannot be undone.",
+            "$text-warning",
+        )
+        return
+    if plan.trash:
+        yield Content(f"In the trash already: {exact_size(size)}.")
+    if not plan.collection.is_empty:
+        after = date_text(time.time() + IN_TRASH)
+        yield Content(
+            f"It goes to the trash, which Trash (t) restores from until {after}. The first "
+            "collection after that frees the space."
+        )
+
+
+def restore_plan(plan: RestorePlan, names: Collection[str]) -> Content:
+    """Return what is restored, and what is not.
+
+    Args:
+        plan: The plan.
+        names: The names; everything in the trash if there are none.
+    """
+    lines = [Content(f"+ {one_line(name)}") for name in sorted(names)[:_MOST_LINES]]
+    lines = lines or [Content("Everything in the trash.")]
+    lines += [
+        _note(f"{name}:{tag} was pushed again and stays: its deleted image comes back without a "
+              "tag.")
+        for name, tag in plan.pushed_again
+    ]  # fmt: skip
+    return _lines(*lines, *_packages(plan.read.facts))
+
+
+def change_text(change: ImagesChange, action: str) -> Content:
+    """Return the result of a run that succeeded, in a line.
+
+    Args:
+        change: The result.
+        action: The run's action; empty if it is not known.
+    """
+    numbers = change.numbers
+    names = {
+        "repositories": ("repository", "repositories"),
+        "tags": ("tag", "tags"),
+    }
+    deleted = [count_text(numbers[key], *words) for key, words in names.items() if numbers.get(key)]
+    parts = [f"Deleted {' and '.join(deleted)}"] if deleted else []
+    if action == "delete" and deleted:
+        parts[0] += ": t shows the trash, which restores for 7 days"
+    if numbers.get("blobs") and action != "delete":
+        blobs = count_text(numbers["blobs"], "blob")
+        parts.append(f"Moved {exact_size(numbers.get('bytes', 0))} in {blobs} to the trash")
+    if numbers.get("purged"):
+        parts.append(f"Freed {exact_size(numbers['purged'])}")
+    if "restored" in numbers:
+        parts.append(
+            f"Restored {count_text(numbers['restored'], 'file or folder', 'files and folders')}"
+        )
+    if numbers.get("held_ms"):
+        parts.append(f"Pushes waited for {numbers['held_ms'] / 1000:.1f} s at most")
+    text = ". ".join(parts) or "The run has ended, and moved nothing"
+    done = Content.styled(f"✓ {text}.", "$text-success")
+    if kept := numbers.get("kept_tags"):
+        them = "it was" if kept == 1 else "they were"
+        done += Content.styled(
+            f"\n! {count_text(kept, 'tag')} not restored, because {them} pushed again.",
+            "$text-warning",
+        )
+    for warning in change.ended.warnings:
+        done += Content.styled(f"\n! {printable(warning)}", "$text-warning")
+    return done
+
+
+def failure_text(change: ImagesChange) -> Content:
+    """Return why a run did not succeed, and what to do."""
+    ended = change.ended
+    text = printable(ending_in_words(ended.status, ended.step, ended.message))
+    lines = [Content.styled(f"✗ {text[:1].upper()}{text[1:]}.", "bold $text-error")]
+    advice = REASONS[ended.code].advice if ended.code in REASONS else ""
+    if change.numbers.get("bytes") or change.numbers.get("tags"):
+        lines.append(Content("What was moved to the trash before stays there."))
+    lines += [Content(printable(advice))] if advice else []
+    return _lines(*lines)
+
+
+def until_text(seconds: float) -> str:
+    """Return the time that is left: ``59:12 left``."""
+    left = max(0, int(seconds))
+    hours, rest = divmod(left, 3600)
+    minutes = f"{rest // 60:02}:{rest % 60:02}"
+    return f"{hours}:{minutes} left" if hours else f"{minutes} left"
+
+
+def trashed_run(run: TrashedRun) -> str:
+    """Return when a part of the trash got there, and what is in it."""
+    kinds = (
+        (len(run.repositories), "repository", "repositories"),
+        (len(run.tags), "tag", "tags"),
+        (len(run.manifests), "manifest", "manifests"),
+        (run.blobs, "blob", "blobs"),
+    )
+    parts = [count_text(*kind) for kind in kinds if kind[0]]
+    return f"{age_text(run.at, time.time())}: {', '.join(parts) or 'links'}"
+
+
+def _duration(seconds: int) -> str:
+    for unit, word in ((3600, "hour"), (60, "minute")):
+        if seconds >= unit and seconds % unit == 0:
+            return count_text(seconds // unit, word)
+    return count_text(seconds, "second")
+
+
+def _removed(names: Iterable[tuple[str, str]]) -> list[Content]:
+    listed = list(names)
+    lines = [
+        Content.styled("- ", "bold $text-error")
+        + Content.styled(one_line(name), "bold")
+        + Content.styled(f"  {one_line(detail)}", "$text-muted")
+        for name, detail in listed[:_MOST_LINES]
+    ]
+    if len(listed) > _MOST_LINES:
+        more = f"  … and {len(listed) - _MOST_LINES:,} more"
+        lines.append(Content.styled(more, "$text-muted"))
+    return lines
+
+
+def _packages(facts: Facts) -> list[Content]:
+    return [
+        Content(f"Installs the package {package} on {one_line(facts.server)}, once.")
+        for package in packages_for(facts)
+    ]
+
+
+def _note(text: str) -> Content:
+    return Content.styled(f"! {one_line(text)}", "$text-warning")
+
+
+def _lines(*lines: Content) -> Content:
+    return Content("\n").join(lines)

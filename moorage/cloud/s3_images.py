@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from moorage.cloud.s3 import Keys, explained, open_client
 from moorage.errors import MoorageError
 from moorage.images.manifests import LARGEST, TOO_LARGE, Manifest
 from moorage.images.read import SHA256, Stored, assemble, read_manifest
+from moorage.images.sweep import V2
 from moorage.images.tree import File, Tree, TreeBuilder, has_to_be_read
 
 if TYPE_CHECKING:
@@ -41,16 +44,25 @@ class Bucket:
         storage: The bucket and how to reach it.
         keys: The access key; None uses this machine's AWS credentials.
         cancel: Stops reading before the next request when set.
+
+    Attributes:
+        storage: The bucket and how to reach it.
+        root: The prefix of the registry's root folder.
+        paths: The paths below `docker/registry/v2`, as listed last.
+        listed_at: When that listing began, by the store's clock, in seconds since 1970.
     """
 
     def __init__(self, storage: S3Storage, keys: Keys | None, cancel: Cancel | None = None) -> None:
-        self._storage = storage
+        self.storage = storage
         self._keys = keys
         self._cancel = cancel
         self._opened: Any = None
         self._lock = threading.Lock()
         root = (storage.rootdirectory or "").strip("/")
-        self._prefix = f"{root}/docker/registry/v2/" if root else "docker/registry/v2/"
+        self.root = f"{root}/" if root else ""
+        self.paths: tuple[str, ...] = ()
+        self.listed_at = 0.0
+        self._prefix = f"{self.root}{V2}/"
 
     def read(self, known: Mapping[str, Manifest]) -> Stored:
         """Return everything the registry stores.
@@ -61,7 +73,7 @@ class Bucket:
         Raises:
             MoorageError: Not everything could be read, or reading was cancelled.
         """
-        with explained(self._storage):
+        with explained(self.storage):
             files, checksums = self._list()
             builder = TreeBuilder()
             for path, file in files.items():
@@ -78,7 +90,7 @@ class Bucket:
         Raises:
             MoorageError: They could not be read, or reading was cancelled.
         """
-        with explained(self._storage):
+        with explained(self.storage):
             found = dict(self._read_all(digests, _data_path))
         return {
             digest: content
@@ -87,11 +99,12 @@ class Bucket:
         }
 
     @property
-    def _client(self) -> Any:
+    def client(self) -> Any:
+        """The client, opened with the first request."""
         with self._lock:
             if self._opened is None:
                 self._opened = open_client(
-                    self._storage, self._keys, attempts=ATTEMPTS, connections=READERS
+                    self.storage, self._keys, attempts=ATTEMPTS, connections=READERS
                 )
             return self._opened
 
@@ -102,9 +115,11 @@ class Bucket:
         token: dict[str, str] = {}
         while True:
             self._check_cancelled()
-            page = self._client.list_objects_v2(
-                Bucket=self._storage.bucket, Prefix=self._prefix, MaxKeys=PAGE, **token
+            page = self.client.list_objects_v2(
+                Bucket=self.storage.bucket, Prefix=self._prefix, MaxKeys=PAGE, **token
             )
+            if not token:
+                self.listed_at = answered_at(page)
             for each in page.get("Contents", ()):
                 path = each["Key"][len(self._prefix) :]
                 at = each["LastModified"].timestamp()
@@ -112,6 +127,7 @@ class Bucket:
                 if has_to_be_read(path):
                     checksums[path] = each.get("ETag", "").strip('"')
             if not page.get("IsTruncated"):
+                self.paths = tuple(files)
                 return files, checksums
             following = page.get("NextContinuationToken")
             if not following or {"ContinuationToken": following} == token:
@@ -161,7 +177,7 @@ class Bucket:
         self, items: Iterable[_Item], path_of: Callable[[_Item], str]
     ) -> Iterator[tuple[_Item, bytes]]:
         """Yield the content of objects, without those that do not exist."""
-        client = self._client
+        client = self.client
 
         def read(item: _Item) -> tuple[_Item, bytes | None]:
             self._check_cancelled()
@@ -179,7 +195,7 @@ class Bucket:
         from botocore.exceptions import ClientError
 
         try:
-            answer = client.get_object(Bucket=self._storage.bucket, Key=self._prefix + path)
+            answer = client.get_object(Bucket=self.storage.bucket, Key=self._prefix + path)
             return bytes(answer["Body"].read(LARGEST + 1))
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") in {"NoSuchKey", "404"}:
@@ -189,6 +205,19 @@ class Bucket:
     def _check_cancelled(self) -> None:
         if self._cancel is not None and self._cancel.is_set:
             raise MoorageError("Reading the bucket was stopped.", code="cancelled")
+
+
+def answered_at(answer: Mapping[str, Any]) -> float:
+    """Return when the store answered, by its clock, in seconds since 1970.
+
+    Args:
+        answer: boto3's answer to a request.
+    """
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    try:
+        return parsedate_to_datetime(headers["date"]).timestamp()
+    except (KeyError, ValueError, TypeError):
+        return time.time()
 
 
 def _data_path(digest: str) -> str:

@@ -54,6 +54,7 @@ class ImagesRead:
         facts: The facts of the server that stores them, or of one that uses the bucket.
         unreached: Why other servers that use the bucket could not be read.
         bucket: The open bucket; None for a folder.
+        servers: The facts of all servers that were reached.
     """
 
     domain: str
@@ -63,6 +64,7 @@ class ImagesRead:
     facts: Facts = field(repr=False)
     unreached: tuple[MoorageError, ...] = ()
     bucket: Bucket | None = field(default=None, repr=False)
+    servers: tuple[Facts, ...] = field(default=(), repr=False)
 
     @property
     def server(self) -> str:
@@ -85,7 +87,6 @@ def read_images(
     deployment: Deployment,
     known: Sequence[Facts | MoorageError] = (),
     *,
-    on_disk: bool = False,
     accepts: Callable[[Store], bool] = lambda store: False,
 ) -> ImagesRead:
     """Read what the registry stores, without changing anything. Blocks.
@@ -93,7 +94,6 @@ def read_images(
     Args:
         deployment: The deployment. Its ``cancel`` stops waiting.
         known: Facts that were just read from some of the servers.
-        on_disk: Whether the images must be on a server's disk.
         accepts: Returns whether to connect to a store that only a server's record names.
 
     Raises:
@@ -101,16 +101,12 @@ def read_images(
             missing, the bucket's keys are not known, or not everything could be read. Nothing is
             returned then: what is not known would look like free space.
     """
-    facts, storage, unreached = _find_store(deployment, known)
+    servers, storage, unreached = _find_store(deployment, known)
+    facts = servers[0]
     domain = recorded_on(facts).answers.registry.domain
     if storage.driver == "s3" and storage.s3 is not None:
-        if on_disk:
-            raise MoorageError(
-                f"the images are in {_store(facts, storage)}, where this cannot be done yet.",
-                server=facts.server, code="images_in_s3",
-            )  # fmt: skip
         read = _read_bucket(deployment, domain, facts, storage, accepts)
-        return replace(read, unreached=unreached)
+        return replace(read, unreached=unreached, servers=servers)
     if reason := missing_images(facts):
         raise MoorageError(reason, server=facts.server, code="store_missing")
     return _read_disk(deployment, domain, facts, _store(facts, storage))
@@ -168,8 +164,8 @@ def no_such_image(message: str, stored: Stored, repository: str) -> MoorageError
 
 def _find_store(
     deployment: Deployment, known: Sequence[Facts | MoorageError]
-) -> tuple[Facts, Storage, tuple[MoorageError, ...]]:
-    """Return the facts of the server to read from, its storage, and the errors of the others."""
+) -> tuple[tuple[Facts, ...], Storage, tuple[MoorageError, ...]]:
+    """Return the facts of the servers that were reached, their storage, and why others were not."""
     read = deployment.probe_each(known)
     reached = [each for each in read if isinstance(each, Facts)]
     unreached = tuple(each for each in read if isinstance(each, MoorageError))
@@ -185,7 +181,7 @@ def _find_store(
                 server=facts.server,
                 code="other_registry",
             )
-    first, storage = stores[0]
+    storage = stores[0][1]
     places = {_store(facts, storage): facts.server for facts, storage in stores}
     if len(places) > 1:
         where = ", ".join(f"{server} in {store}" for store, server in places.items())
@@ -194,7 +190,7 @@ def _find_store(
             advice="Apply the answers to all servers, or name one server with --server.",
             code="different_stores",
         )
-    return first, storage, unreached
+    return tuple(reached), storage, unreached
 
 
 def _store(facts: Facts, storage: Storage) -> Store:

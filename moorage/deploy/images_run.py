@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,14 @@ from moorage.deploy.deployment_json import UNKNOWN_NAME, active_slot, as_applied
 from moorage.deploy.events import RunEnded
 from moorage.deploy.images import ImagesRead, read_images
 from moorage.deploy.images_rows import without_registry
+from moorage.deploy.images_bucket_run import (
+    change_in_bucket,
+    check_all_servers,
+    not_in_trash,
+    trash_in_bucket,
+)
 from moorage.deploy.payload import archive, new_run_id
+from moorage.deploy.store import Store
 from moorage.desired import layout
 from moorage.desired.registry import mode_of
 from moorage.durations import seconds
@@ -44,7 +52,13 @@ _REPOSITORY = re.compile(f"{_PART}(?:/{_PART})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _SHELL = ("common.sh", "causes.sh", "additions.sh", "packages.sh")
 """The parts of the run script that the start of this program needs."""
-_START = "import sys\n\nfrom moorage.images.collector import main\n\nsys.exit(main(sys.argv[1]))\n"
+_START = "import sys\n\nfrom moorage.images.{} import main\n\nsys.exit(main(sys.argv[1]))\n"
+
+Accepts = Callable[[Store], bool]
+
+
+def _accepts_none(_store: Store) -> bool:
+    return False
 
 
 @dataclass(frozen=True)
@@ -66,6 +80,8 @@ class CollectPlan:
     @property
     def has_changes(self) -> bool:
         """Whether there is anything to do."""
+        if self.read.bucket is not None and any(run.kept_until < time.time() for run in self.trash):
+            return True
         return not self.collection.is_empty or (self.task.purges and bool(self.trash))
 
 
@@ -143,6 +159,7 @@ def plan_collect(
     young: float,
     takes_untagged: bool = False,
     purges: bool = False,
+    accepts: Accepts = _accepts_none,
 ) -> CollectPlan:
     """Return what a collection would move to the trash. Changes nothing.
 
@@ -152,12 +169,12 @@ def plan_collect(
         young: Seconds during which whatever was written stays.
         takes_untagged: Whether manifests without a tag can go.
         purges: Whether the trash is emptied at once.
+        accepts: Returns whether to connect to a store that only a server's record names.
 
     Raises:
         MoorageError: The images cannot be read, or must not be collected there.
     """
-    read = read_images(deployment, on_disk=True)
-    check_can_move(read.facts)
+    read = read_to_move(deployment, accepts)
     pulls = read_activity(deployment).pulls
     settings = answers_for_images(deployment, read.facts).collect
     untagged = seconds(settings.untagged)
@@ -172,6 +189,8 @@ def plan_collect(
             server=read.server,
             code="images_nothing_alive",
         ) from error
+    if read.bucket is not None:
+        collection = not_in_trash(read, collection)
     task = task_of(
         read, "collect", grace=grace, young=young, takes_untagged=takes_untagged, purges=purges,
         untagged=untagged, trash=seconds(settings.trash),
@@ -193,7 +212,9 @@ def answers_for_images(deployment: Deployment, facts: Facts) -> Answers:
     return applied.answers_here
 
 
-def plan_delete(deployment: Deployment, names: Sequence[str]) -> DeletePlan:
+def plan_delete(
+    deployment: Deployment, names: Sequence[str], accepts: Accepts = _accepts_none
+) -> DeletePlan:
     """Return what deleting tags and repositories means. Changes nothing.
 
     Args:
@@ -203,8 +224,7 @@ def plan_delete(deployment: Deployment, names: Sequence[str]) -> DeletePlan:
     Raises:
         MoorageError: One of them does not exist, or the images cannot be read.
     """
-    read = read_images(deployment, on_disk=True)
-    check_can_move(read.facts)
+    read = read_to_move(deployment, accepts)
     stored, tags, repositories = read.stored, [], []
     for name in names:
         repository, tag = _repository_and_tag(name, read)
@@ -231,7 +251,9 @@ def plan_delete(deployment: Deployment, names: Sequence[str]) -> DeletePlan:
     return DeletePlan(read, task, manifests, size)
 
 
-def plan_restore(deployment: Deployment, names: Sequence[str]) -> RestorePlan:
+def plan_restore(
+    deployment: Deployment, names: Sequence[str], accepts: Accepts = _accepts_none
+) -> RestorePlan:
     """Return what brings images back from the trash. Changes nothing.
 
     Args:
@@ -241,7 +263,9 @@ def plan_restore(deployment: Deployment, names: Sequence[str]) -> RestorePlan:
     Raises:
         MoorageError: The trash is empty, or one of the names is not in it.
     """
-    read = read_images(deployment, on_disk=True)
+    read = read_images(deployment, accepts=accepts)
+    if read.bucket is not None:
+        check_all_servers(read)
     trash = read_trash_of(deployment, read)
     if not trash:
         raise MoorageError("the trash is empty.", server=read.server, code="images_not_in_trash")
@@ -307,6 +331,8 @@ def read_trash_of(deployment: Deployment, read: ImagesRead) -> tuple[TrashedRun,
     Raises:
         MoorageError: The trash cannot be read.
     """
+    if read.bucket is not None:
+        return trash_in_bucket(read)
     answer = deployment.on_server(
         read.server,
         lambda transport: transport.run(
@@ -323,13 +349,15 @@ def read_trash_of(deployment: Deployment, read: ImagesRead) -> tuple[TrashedRun,
 
 
 def change_images(deployment: Deployment, read: ImagesRead, task: Task) -> ImagesChange:
-    """Run a task on the server that stores the images, and follow it. Blocks.
+    """Run a task where the images are stored, and follow it. Blocks.
 
     Args:
         deployment: The deployment; :meth:`Deployment.abort` cancels the run.
         read: The images it was planned from.
         task: The task.
     """
+    if read.bucket is not None:
+        return ImagesChange(*change_in_bucket(deployment, read, task, payload_of))
     run_id = new_run_id()
     run = deployment.new_run(read.facts.server, run_id, deployment.on_event)
     deployment.watch_runs([run])
@@ -366,7 +394,9 @@ def program(task: Task) -> dict[str, bytes]:
         **{name: scripts[name].encode() for name in _SHELL},
         "images.sh": shell_script("images.sh").encode(),
         "task.json": json.dumps(asdict(task)).encode(),
-        "code/__main__.py": _START.encode(),
+        "code/__main__.py": _START.format(
+            "gate" if task.action == "hold" else "collector"
+        ).encode(),
         **{f"code/moorage/{each.relative_to(source)}": each.read_bytes() for each in modules},
         "unsaid.abort": b"",
     }
@@ -416,10 +446,29 @@ def check_can_move(facts: Facts) -> None:
     ):
         raise MoorageError(
             f"the registry's own settings ({name}) do not allow to move images.",
-            advice="Remove the setting, then apply: with it, moved images would be reported.",
+            advice="Remove the setting if the answers have it, and apply: with it, the registry "
+            "would report images that were moved.",
             server=facts.server,
             code="images_settings",
         )
+
+
+def read_to_move(deployment: Deployment, accepts: Accepts = _accepts_none) -> ImagesRead:
+    """Read the images, and check that they can be moved while the registry serves.
+
+    Args:
+        deployment: The deployment.
+        accepts: Returns whether to connect to a store that only a server's record names.
+
+    Raises:
+        MoorageError: They cannot be read, or not be moved.
+    """
+    read = read_images(deployment, accepts=accepts)
+    if read.bucket is not None:
+        check_all_servers(read)
+    for facts in read.servers or (read.facts,):
+        check_can_move(facts)
+    return read
 
 
 def task_of(read: ImagesRead, action: str, **more: object) -> Task:

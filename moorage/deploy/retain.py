@@ -10,8 +10,8 @@ from moorage.answers.model import RetentionRule
 from moorage.answers.rows import keep_text
 from moorage.deploy.activity import Activity, read_activity
 from moorage.deploy.deployment import Deployment
-from moorage.deploy.images import ImagesRead, read_images
-from moorage.deploy.images_run import answers_for_images, check_can_move, task_of
+from moorage.deploy.images import ImagesRead
+from moorage.deploy.images_run import answers_for_images, read_to_move, task_of
 from moorage.desired.collect import rule_of
 from moorage.errors import MoorageError
 from moorage.images.collection import plan_deletion, tagged_size
@@ -101,8 +101,7 @@ def plan_retain(deployment: Deployment) -> RetainPlan:
     Raises:
         MoorageError: There are no rules, or the images cannot be read or moved.
     """
-    read = read_images(deployment, on_disk=True)
-    check_can_move(read.facts)
+    read = read_to_move(deployment)
     rules = _rules(deployment, read)
     activity = read_activity(deployment)
     judgement = judge(read, activity, rules)

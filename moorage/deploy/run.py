@@ -65,6 +65,11 @@ class ServerRun:
         self._words: list[bytes] = []
         self._lock = threading.Lock()
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether its work has begun, after packages that it needs were installed."""
+        return self._step not in {"", "packages"}
+
     def start(self, payload: Iterable[bytes]) -> None:
         """Send the run and follow it until it ends; blocks.
 

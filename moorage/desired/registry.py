@@ -289,6 +289,8 @@ def _storage(answers: Answers, version: Version) -> dict[str, Any]:
             }
         }
         redirect = False
+    # No cache: it would report content that was deleted or moved to the trash, here or by another
+    # server.
     storage: dict[str, Any] = {
         **driver,
         "delete": {"enabled": True},
@@ -297,10 +299,6 @@ def _storage(answers: Answers, version: Version) -> dict[str, Any]:
             "uploadpurging": {"enabled": True, "age": "168h", "interval": "24h", "dryrun": False}
         },
     }
-    if answers.storage.driver == "s3" and len(answers.servers) == 1:
-        # With several servers, a delete on one would leave the others' caches outdated. On disk, a
-        # cache gains nothing, and would report content that has been moved to the trash.
-        storage["cache"] = {"blobdescriptor": "inmemory"}
     return storage
 
 

@@ -51,9 +51,12 @@ class Asked:
             if os.fstat(file.fileno()).st_size < file.tell():
                 raise LogLostError
             for lines in self._lines(number, file):
-                for repository, reference in _LINE.findall(lines):
-                    self._found.add((repository.decode(), reference.decode()))
+                self._take(lines)
         return self._found
+
+    def _take(self, lines: bytes) -> None:
+        for repository, reference in _LINE.findall(lines):
+            self._found.add((repository.decode(), reference.decode()))
 
     def _follow_rotation(self) -> None:
         latest = os.fstat(self._files[-1].fileno()).st_ino

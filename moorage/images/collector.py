@@ -174,20 +174,24 @@ class Collector:
 
     def _check_server(self) -> None:
         """Refuse to begin where moving files could do harm."""
-        if self.task.store:
-            marker = _read(self.root / ".moorage-store").strip()
-            if marker != self.task.store:
-                raise StopError("failed", "images_store_missing", self.task.root)
         slot = self._active_slot()
         config = _read(self.places.etc / slot / "config.yml")
         for reason in unfit_settings(config, _read(self.places.etc / "registry.env")):
             raise StopError("failed", "images_settings", reason)
-        if not _has_root(config, self.task.root):
-            raise StopError("failed", "changed_meanwhile", str(self.places.etc / slot))
-        if mounted := _mounts_below(self.root):
-            raise StopError("failed", "images_mounts", mounted)
+        self._check_store(config)
         if self.task.action != "restore" and not can_hold(self.places.web):
             raise StopError("failed", "images_no_hold")
+
+    def _check_store(self, config: str) -> None:
+        """Refuse to begin if the images are not where the registry stores them."""
+        if self.task.store:
+            marker = _read(self.root / ".moorage-store").strip()
+            if marker != self.task.store:
+                raise StopError("failed", "images_store_missing", self.task.root)
+        if not _has_root(config, self.task.root):
+            raise StopError("failed", "changed_meanwhile", str(self.places.etc))
+        if mounted := _mounts_below(self.root):
+            raise StopError("failed", "images_mounts", mounted)
 
     def _active_slot(self) -> str:
         found = re.search(r"/(blue|green)/registry\.sock;", _read(self.places.upstream))

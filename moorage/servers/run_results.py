@@ -119,10 +119,23 @@ REASONS = {
         ("registry.image", "registry.image_archive"),
     ),
     "image_state_unknown": Reason("{0} does not report its images"),
+    "images_bucket_failed": Reason(
+        "the bucket could not be changed: {0}",
+        "Run it again: that puts back what was moved, if it was not possible now.",
+    ),
+    "images_bucket_locked": Reason(
+        "{0} is changing the images in this bucket",
+        "Try again when it has ended. After a crash, the lock ends within 15 minutes.",
+    ),
+    "images_bucket_slow": Reason(
+        "the store or a server is too slow to move objects while writes are held",
+        "Try again later, or from a machine that is closer to both.",
+    ),
     "images_failed": Reason("the images could not be moved"),
     "images_in_use": Reason(
         "{0} stays, because something is being pushed to it", "Try again when the push has ended."
     ),
+    "images_lock_lost": Reason("another run has taken the lock in the bucket", "Try again."),
     "images_log_lost": Reason("a part of {0} is missing, so it is not known what clients need"),
     "images_mounts": Reason(
         "{0} is a file system of its own, and files cannot be moved between file systems"
@@ -139,6 +152,9 @@ REASONS = {
     "images_nothing_alive": Reason(
         "no image is in use there, which is more likely a store that is not complete"
     ),
+    "images_operator_gone": Reason(
+        "the connection to the machine that Moorage runs on was lost", "Run it again."
+    ),
     "images_other_disk": Reason(
         "the trash is on another file system than the images, so they cannot be moved there"
     ),
@@ -147,6 +163,7 @@ REASONS = {
         "Try again when they have ended; 'moorage status' shows them.",
     ),
     "images_settings": Reason("the registry's settings ({0}) do not allow to move images"),
+    "images_stopped": Reason("another server could not take part"),
     "images_store_missing": Reason("the images are not in {0}", "Is its disk mounted?"),
     "images_tag_changed": Reason("{0} was pushed or deleted after it was read"),
     "images_too_slow": Reason(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from moorage.cli.images.open_images import (
+from moorage.cli.images.open_images import accepts_store, (
     open_images,
     parse_image_arguments,
     run_change,
@@ -94,6 +94,7 @@ def command(
                 young=young,
                 takes_untagged=untagged_now,
                 purges=purge,
+                accepts=accepts_store(runner),
             )
         )
         if output.as_json and not plan.has_changes:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from moorage.cli.images.open_images import (
+from moorage.cli.images.open_images import accepts_store, (
     NAMES,
     open_images,
     parse_image_arguments,
@@ -47,7 +47,7 @@ def command(context: click.Context, /, *, yes: bool, **options: Any) -> int:
     output = arguments.output
     require_confirmation(output, yes, "Add --yes to delete the images without being asked.")
     with open_images(arguments) as runner:
-        plan = runner.query(lambda: plan_delete(runner.deployment, arguments.words))
+        plan = runner.query(lambda: plan_delete(runner.deployment, arguments.words, accepts_store(runner)))
         if not output.as_json:
             _show(output, plan)
         count = len(plan.tags) + len(plan.repositories)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,6 +95,15 @@ def open_images(arguments: Arguments) -> Iterator[Runner]:
         yield runner
 
 
+def accepts_store(runner: Runner) -> Callable[[Store], bool]:
+    """Return what asks whether to connect to a store that only a server's record names.
+
+    Args:
+        runner: The open deployment.
+    """
+    return lambda store: runner.asker.accept_store(str(store))
+
+
 def read_images(runner: Runner) -> tuple[ImagesRead, Activity]:
     """Return the images, and the pushes and pulls that are known.
 
@@ -102,9 +111,7 @@ def read_images(runner: Runner) -> tuple[ImagesRead, Activity]:
         runner: The open deployment.
     """
 
-    def accepts(store: Store) -> bool:
-        return runner.asker.accept_store(str(store))
-
+    accepts = accepts_store(runner)
     read, activity = runner.query(lambda: runner.operations.read_images_and_activity(accepts))
     for error in read.unreached:
         runner.output.message(f"{error.server}: {explain(error)}")

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from moorage.cli.images.open_images import (
+from moorage.cli.images.open_images import accepts_store, (
     NAMES,
     open_images,
     parse_names,
@@ -41,7 +41,7 @@ def command(context: click.Context, /, *, yes: bool, **options: Any) -> int:
     output = arguments.output
     require_confirmation(output, yes, "Add --yes to restore without being asked.")
     with open_images(arguments) as runner:
-        plan = runner.query(lambda: plan_restore(runner.deployment, arguments.words))
+        plan = runner.query(lambda: plan_restore(runner.deployment, arguments.words, accepts_store(runner)))
         if not output.as_json:
             for repository, tag in plan.pushed_again:
                 output.message(

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from moorage.cli.images.open_images import open_images, parse_image_arguments
+from moorage.cli.images.open_images import accepts_store, open_images, parse_image_arguments
 from moorage.cli.users.open_users import deployment_arguments
 from moorage.errors import ExitCode
 
@@ -26,7 +26,7 @@ def command(context: click.Context, /, **options: Any) -> int:
     arguments = parse_image_arguments(context, options)
     output = arguments.output
     with open_images(arguments) as runner:
-        read = runner.query(lambda: read_images(runner.deployment, on_disk=True))
+        read = runner.query(lambda: read_images(runner.deployment, accepts=accepts_store(runner)))
         trash = runner.query(lambda: read_trash_of(runner.deployment, read))
     if output.as_json:
         output.emit(trash_as_json(trash, read.stored))

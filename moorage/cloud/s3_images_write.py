@@ -1,8 +1,8 @@
 """Move a registry's objects in a bucket to a trash, and back.
 
 Objects cannot be renamed. So they are copied to `moorage-trash/RUN/objects`, beside the registry's
-own `docker` folder, and then deleted; `moorage-trash/RUN/run.json` is written first and says what is
-moved and how far that is. Whatever interrupts this, everything can be put back.
+own `docker` folder, and then deleted; `moorage-trash/RUN/run.json` is written first, and says what
+is moved and how far that is. Whatever interrupts this, everything can be put back.
 
 The content of blobs, which can be large, is only listed as no longer needed when its links are
 moved. It is deleted when the trash is emptied, and is copied for that time only.

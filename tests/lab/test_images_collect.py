@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from boot_servers import BootServers
 from image_client import digest_of
 from images_at_work import Images, client_of
 from operator_at_work import Operator
@@ -14,8 +16,11 @@ from patience import slowness
 
 from lab import LabServer
 from lab.image import REGISTRY_3_TAG
+from lab.services import ObjectStore
 from moorage.answers.model import Answers
+from moorage.errors import MoorageError
 from moorage.images.alive import CLOCK_STEP
+from moorage.servers.run_results import RunStatus
 
 pytestmark = pytest.mark.ready("python3")
 
@@ -142,3 +147,89 @@ def test_nginx_holds_writes_for_two_seconds_at_most(operator: Operator, server: 
         assert ask("GET", path) < 0.5 * slowness()
     server.run("systemctl stop deaf")
     assert ask("HEAD", f"blobs/{digest}") < 0.5 * slowness()
+
+
+@pytest.mark.parametrize("runtime", ["package", "podman"])
+def test_images_in_a_bucket(
+    operator: Operator, servers: BootServers, s3: ObjectStore, registry_3_image: Path,
+    runtime: str, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Two servers of version 2.8, and one of version 3."""
+    machines = servers(2 if runtime == "package" else 1)
+    monkeypatch.setenv("S3_ACCESS_KEY", s3.access_key)
+    monkeypatch.setenv("S3_SECRET_KEY", s3.secret_key)
+    storage = {
+        "bucket": s3.bucket, "region": s3.region, "regionendpoint": s3.endpoint, "secure": False,
+        "accesskey": {"env": "S3_ACCESS_KEY"}, "secretkey": {"env": "S3_SECRET_KEY"},
+        "rootdirectory": f"/collect-{runtime}",
+    }  # fmt: skip
+    registry = {"runtime": runtime, "image": REGISTRY_3_TAG, "image_archive": str(registry_3_image)}
+    answers = operator.answers(
+        machines, storage={"driver": "s3", "s3": storage},
+        registry=registry if runtime == "podman" else {"runtime": runtime},
+    )  # fmt: skip
+    operator.install(answers)
+    images, client = Images(operator, answers), client_of(operator, machines[0])
+    base, old, new = (os.urandom(20_000) for _ in range(3))
+    # Version 2.8 does not delete a tag that is the beginning of another one.
+    client.push("team/app", "1.2", [base, old])
+    client.push("team/app", "1.2-x", [base, new])
+    child = client.push("team/multi", "", [base, new], source="team/app")
+    client.index("team/multi", "latest", [child])
+    client.push("team/gone", "x", [os.urandom(1000)])
+    kept = {
+        (repository, tag): client.pull(repository, tag)
+        for repository, tag in (("team/app", "1.2-x"), ("team/multi", "latest"))
+    }
+    before = client.pull("team/app", "1.2")
+
+    deleted = images.delete("team/app:1.2", "team/gone")
+    assert deleted.is_good, (deleted, images.log)
+    assert client.status("GET", "/v2/team/app/manifests/1.2") == 404
+    assert client.catalog() == ["team/app", "team/multi"]
+    time.sleep(CLOCK_STEP + 1)
+    plan, change = images.collect()
+    assert change.is_good, (change, images.log)
+    assert change.numbers["bytes"] == plan.collection.freed > 20_000, images.log
+    restored = images.restore("team/app:1.2")
+    assert restored.is_good, (restored, images.log)
+    assert client.pull("team/app", "1.2") == before
+
+    deleted = images.delete("team/app:1.2")
+    assert deleted.is_good, (deleted, images.log)
+    time.sleep(CLOCK_STEP + 1)
+    if len(machines) > 1:
+        _two_at_once(images)
+        # Without one of them, nothing is changed.
+        machines[1].run("systemctl stop ssh.socket ssh")
+        with pytest.raises(MoorageError) as refused:
+            images.collect()
+        assert refused.value.code == "images_server_missing"
+        machines[1].run("systemctl start ssh")
+    time.sleep(CLOCK_STEP + 1)
+    _, change = images.collect(purges=True)
+    assert change.is_good, (change, images.log)
+    assert change.numbers["purged"] > 20_000, images.log
+    stored = images.read()
+    assert digest_of(old) not in stored.tree.blobs
+    assert {digest_of(base), digest_of(new)} <= stored.tree.blobs.keys()
+    for machine in machines:
+        client = client_of(operator, machine)
+        assert client.catalog() == ["team/app", "team/multi"]
+        assert client.status("HEAD", f"/v2/team/app/blobs/{digest_of(old)}") == 404
+        for (repository, tag), content in kept.items():
+            assert client.pull(repository, tag) == content
+    # What went can be pushed again.
+    client.push("team/app", "1.2", [base, old])
+    assert client.pull("team/app", "1.2") == before
+    print("\n".join(images.log))
+
+
+def _two_at_once(images: Images) -> None:
+    """Collect from two operators' machines: one waits for nothing, and says why."""
+    with ThreadPoolExecutor(2) as pool:
+        others = [pool.submit(images.collect, looks=(3.0,)) for _ in range(2)]
+        changes = [each.result()[1] for each in others]
+    assert any(each.is_good for each in changes), (changes, images.log)
+    for each in changes:
+        assert each.is_good or each.ended.status is RunStatus.LOCKED, (changes, images.log)

@@ -242,13 +242,56 @@ def test_what_stops_it(
     )
 
 
-@pytest.mark.parametrize(
-    "words", [["collect", "--yes"], ["delete", "app:v1", "--yes"], ["restore", "--yes"], ["trash"]]
+CHANGES = pytest.mark.parametrize(
+    "words", [["collect", "--yes"], ["delete", "app:v1", "--yes"], ["restore", "--yes"]]
 )
-def test_images_in_a_bucket_are_not_changed_yet(
-    moorage: Moorage, file: Path, words: list[str]
+
+
+@CHANGES
+def test_images_in_a_bucket_are_changed_with_all_servers_only(
+    moorage: Moorage, file: Path, servers: FakeServers, words: list[str]
 ) -> None:
     command, *names = words
+    servers[TWO].fault = no_answer(TWO)
     refused = moorage("images", command, str(file), *names, "--json")
     assert refused.code == 1
-    assert refused.json["error"]["code"] == "images_in_s3"
+    assert refused.json["error"]["code"] == "images_server_missing"
+    assert TWO in refused.json["error"]["server"]
+    assert servers[ONE].runs == 0
+
+
+def test_a_cache_on_one_server_stops_it(moorage: Moorage, file: Path, servers: FakeServers) -> None:
+    for host, more in ((ONE, b""), (TWO, b"  cache:\n    blobdescriptor: inmemory\n")):
+        files = servers[host].files
+        files[layout.NGINX_SITE] = b"set $moorage_is_held no;\n"
+        files[layout.config_path("blue")] = b"storage:\n  s3:\n    bucket: images\n" + more
+    refused = moorage("images", "collect", str(file), "--yes", "--json")
+    assert refused.json["error"]["code"] == "images_settings"
+    assert refused.json["error"]["server"] == TWO
+
+
+def test_the_trash_of_a_bucket(moorage: Moorage, file: Path, endpoint: str, bucket: str) -> None:
+    assert "empty" in moorage("images", "trash", str(file)).stdout
+    client = boto3.client(
+        "s3", endpoint_url=endpoint, region_name="us-east-1",
+        aws_access_key_id="x", aws_secret_access_key="y",
+    )  # fmt: skip
+    digest = f"sha256:{'a' * 64}"
+    pieces = [
+        ["repositories/app/_manifests/tags/old", "", 0, ["x/current/link"]],
+        [f"blobs/sha256/aa/{'a' * 64}/data", digest, 1234, []],
+    ]
+    values = {"state": "checked", "at": 1.0, "is_purge": False, "pieces": pieces}
+    key = "deep/moorage-trash/20260101-000000-abcd.000/run.json"
+    client.put_object(Bucket=bucket, Key=key, Body=json.dumps(values).encode())
+    try:
+        value = moorage("images", "trash", str(file), "--json").json
+        assert value["bytes"] == 1234
+        assert value["runs"][0]["tags"] == [{"repository": "app", "tag": "old"}]
+        # What is in the trash is not the registry's.
+        assert "moorage-trash" not in moorage("images", "list", str(file)).stdout
+        client.put_object(Bucket=bucket, Key=key, Body=b"{")
+        damaged = moorage("images", "trash", str(file), "--json")
+        assert damaged.json["error"]["code"] == "images_unreadable"
+    finally:
+        client.delete_object(Bucket=bucket, Key=key)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,13 +16,13 @@ from moorage.deploy.deployment import Deployment
 from moorage.deploy.deployment_json import UNKNOWN_NAME, active_slot, as_applied
 from moorage.deploy.events import RunEnded
 from moorage.deploy.images import ImagesRead, read_images
-from moorage.deploy.images_rows import without_registry
 from moorage.deploy.images_bucket_run import (
     change_in_bucket,
     check_all_servers,
     not_in_trash,
     trash_in_bucket,
 )
+from moorage.deploy.images_rows import without_registry
 from moorage.deploy.payload import archive, new_run_id
 from moorage.deploy.store import Store
 from moorage.desired import layout
@@ -220,6 +220,7 @@ def plan_delete(
     Args:
         deployment: The deployment.
         names: ``REPOSITORY:TAG`` or ``REPOSITORY``.
+        accepts: Returns whether to connect to a store that only a server's record names.
 
     Raises:
         MoorageError: One of them does not exist, or the images cannot be read.
@@ -259,6 +260,7 @@ def plan_restore(
     Args:
         deployment: The deployment.
         names: ``REPOSITORY:TAG`` or ``REPOSITORY``; everything in the trash if there are none.
+        accepts: Returns whether to connect to a store that only a server's record names.
 
     Raises:
         MoorageError: The trash is empty, or one of the names is not in it.

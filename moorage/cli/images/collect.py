@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from moorage.cli.images.open_images import accepts_store, (
+from moorage.cli.images.open_images import (
+    accepts_store,
     open_images,
     parse_image_arguments,
     run_change,

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from moorage.cli.images.open_images import accepts_store, (
+from moorage.cli.images.open_images import (
     NAMES,
+    accepts_store,
     open_images,
     parse_image_arguments,
     run_change,
@@ -32,7 +33,7 @@ Examples:
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_context
 def command(context: click.Context, /, *, yes: bool, **options: Any) -> int:
-    """Delete tags, or whole repositories, on the server's disk.
+    """Delete tags, or whole repositories.
 
     REPOSITORY without a tag deletes everything in it; it no longer appears in the catalog.
     Repositories below it stay.
@@ -47,7 +48,9 @@ def command(context: click.Context, /, *, yes: bool, **options: Any) -> int:
     output = arguments.output
     require_confirmation(output, yes, "Add --yes to delete the images without being asked.")
     with open_images(arguments) as runner:
-        plan = runner.query(lambda: plan_delete(runner.deployment, arguments.words, accepts_store(runner)))
+        plan = runner.query(
+            lambda: plan_delete(runner.deployment, arguments.words, accepts_store(runner))
+        )
         if not output.as_json:
             _show(output, plan)
         count = len(plan.tags) + len(plan.repositories)

@@ -63,6 +63,6 @@ def command() -> None:
     change nothing. No password of a registry user is needed.
 
     What is deleted or collected goes to a trash first, from which restore brings it back. The
-    registry serves meanwhile: pulls do not wait, pushes wait for less than two seconds. Images in
-    S3 can be listed and shown, but not deleted or collected yet.
+    registry serves meanwhile: pulls do not wait, pushes wait for less than two seconds. With
+    images in S3, all servers take part in changes.
     """

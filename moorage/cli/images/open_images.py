@@ -110,7 +110,6 @@ def read_images(runner: Runner) -> tuple[ImagesRead, Activity]:
     Args:
         runner: The open deployment.
     """
-
     accepts = accepts_store(runner)
     read, activity = runner.query(lambda: runner.operations.read_images_and_activity(accepts))
     for error in read.unreached:

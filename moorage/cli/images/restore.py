@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from moorage.cli.images.open_images import accepts_store, (
+from moorage.cli.images.open_images import (
     NAMES,
+    accepts_store,
     open_images,
     parse_names,
     run_change,
@@ -41,7 +42,9 @@ def command(context: click.Context, /, *, yes: bool, **options: Any) -> int:
     output = arguments.output
     require_confirmation(output, yes, "Add --yes to restore without being asked.")
     with open_images(arguments) as runner:
-        plan = runner.query(lambda: plan_restore(runner.deployment, arguments.words, accepts_store(runner)))
+        plan = runner.query(
+            lambda: plan_restore(runner.deployment, arguments.words, accepts_store(runner))
+        )
         if not output.as_json:
             for repository, tag in plan.pushed_again:
                 output.message(

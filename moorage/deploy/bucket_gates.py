@@ -47,7 +47,7 @@ class GateLostError(Exception):
 
 @dataclass
 class Uses:
-    """What clients did on all servers: repositories, with a digest or tag of each.
+    """The requests of clients on all servers: repositories, with a digest or tag of each.
 
     Attributes:
         asked: What they asked for.

@@ -39,7 +39,7 @@ _DIGEST = re.compile(rb"(?:sha256|sha512)(?::|%3[Aa])[0-9a-f]{64,128}")
 
 
 class Requests(Asked):
-    """What clients asked for and wrote, from nginx's log.
+    """The reads and writes of clients, from nginx's log.
 
     Attributes:
         written: Repositories, with a digest or tag of each write. Digests of manifests begin with

@@ -29,6 +29,7 @@ from moorage.servers.transport import Exchange
 _STARTS = 600.0
 """Seconds for a run to start, which can install Python first."""
 _ANSWERS = 60.0
+_LONGEST_ANSWER = 64 * 1024**2
 _ALIVE = 20.0
 """Seconds between two requests, at most."""
 _CONTROL = f"""\
@@ -152,6 +153,9 @@ class _Gate:
 
     def _feed(self, data: bytes) -> None:
         *lines, self._partial = (self._partial + data).split(b"\n")
+        if len(self._partial) > _LONGEST_ANSWER:
+            lines.append(self._partial)
+            self._partial = b""
         for line in lines:
             try:
                 answer = json.loads(line)
@@ -230,7 +234,7 @@ class ServerGates:
     def lock(self) -> bool:
         """Let no other run change the servers; returns whether all are locked."""
         for number, gate in enumerate(self._gates):
-            if not gate.call({"do": "lock"})["locked"]:
+            if not gate.call({"do": "lock"}).get("locked"):
                 for locked in self._gates[:number]:
                     locked.call({"do": "unlock"})
                 return False
@@ -296,8 +300,11 @@ class ServerGates:
         return (bad or found)[0]
 
     def _add(self, answer: Mapping[str, Any]) -> None:
-        for found, name in ((self._uses.asked, "asked"), (self._uses.written, "written")):
-            found.update((str(each[0]), str(each[1])) for each in answer.get(name, ()))
+        try:
+            for found, name in ((self._uses.asked, "asked"), (self._uses.written, "written")):
+                found.update((str(each[0]), str(each[1])) for each in answer.get(name, ()))
+        except (TypeError, LookupError) as error:
+            raise GateLostError("an answer is damaged") from error
 
     def _call_all(self, request: Mapping[str, Any]) -> list[dict[str, Any]]:
         return [gate.call(request) for gate in self._gates]

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
 from moorage.deploy.bucket_gates import GateLostError, HoldOfAll, Uses
@@ -137,6 +138,7 @@ class BucketCollector:
     pulls: PullsOfAll
     known: dict[str, Manifest] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=count)
 
     def work(self) -> None:
         """Do the work.
@@ -231,13 +233,11 @@ class BucketCollector:
         self.gates.step("images-move")
         done: list[BucketSweep] = []
         failed: BaseException | None = None
-        for number, part in enumerate(_parts(self._pieces(entries))):
-            try:
-                self._check()
-                done.append(self._sweep(f"{self.run}.{number:03}", part, stored, since))
-            except (StopError, GateLostError, MoorageError) as error:
-                failed = error
-                break
+        try:
+            for sweep in self._sweep_all(self._pieces(entries), stored, since):
+                done.append(sweep)
+        except (StopError, GateLostError, MoorageError) as error:
+            failed = error
         # What has been moved is moved for good: a part of a collection is a smaller one.
         self._look_again(done, since)
         for sweep in done:
@@ -265,49 +265,70 @@ class BucketCollector:
                 for at in range(0, len(paths), MOST_AT_ONCE):
                     yield Piece(entry, tuple(paths[at : at + MOST_AT_ONCE]))
 
+    def _sweep_all(
+        self, pieces: Iterable[Piece], stored: Stored, since: float, *, is_purge: bool = False
+    ) -> Iterator[BucketSweep]:
+        """Move pieces, some at a time: fewer, if that took too long."""
+        waiting, failures = [*_parts(pieces)][::-1], 0
+        while waiting:
+            self._check()
+            part = waiting.pop()
+            name = f"{self.run}.{next(self._numbers):03}"
+            try:
+                yield self._sweep(name, part, stored, since, is_purge=is_purge)
+            except TimeoutError as error:
+                failures += 1
+                if failures == TRIES:
+                    raise StopError("failed", "images_bucket_slow") from error
+                self.gates.say("moving took too long, so nothing was moved; trying with fewer")
+                half = len(part) // 2
+                waiting += [each for each in (part[half:], part[:half]) if each]
+                time.sleep(PAUSE)
+            else:
+                failures = 0
+
     def _sweep(
-        self, name: str, pieces: Sequence[Piece], stored: Stored, since: float,
-        *, is_purge: bool = False,
-    ) -> BucketSweep:  # fmt: skip
-        """Copy objects to the trash, and delete them while writes are held."""
+        self, name: str, pieces: Sequence[Piece], stored: Stored, since: float, *, is_purge: bool
+    ) -> BucketSweep:
+        """Copy objects to the trash, and delete them while writes are held.
+
+        Raises:
+            TimeoutError: That took too long. Everything has been put back.
+        """
         from moorage.cloud.s3_images_write import BucketSweep
 
-        for _ in range(TRIES):
-            sweep = BucketSweep(self.objects, name)
-            try:
-                sweep.prepare(pieces, since, is_purge=is_purge)
-                if not any(piece.paths for piece in pieces):
-                    sweep.settle(lambda entry: False)
-                    return sweep
-                # Reads new manifests already, so that little is left to do while writes are held.
-                self._spared((), stored, self.gates.uses())
-                began = time.monotonic()
-                with self.gates.hold(_references(pieces, stored)) as hold:
-                    spared = self._spared(pieces, stored, hold.uses)
-                    if time.monotonic() > hold.deadline - ENOUGH:
-                        raise TimeoutError
-                    moved = sweep.move(spared.has)
-                    took = time.monotonic() - began
-                sweep.settle(spared.has)
-            except TimeoutError:
+        sweep = BucketSweep(self.objects, name)
+        try:
+            sweep.prepare(pieces, since, is_purge=is_purge)
+            if not any(piece.paths for piece in pieces):
+                sweep.settle(lambda entry: False)
+                return sweep
+            # Reads new manifests already, so that little is left to do while writes are held.
+            self._spared((), stored, self.gates.uses())
+            began = time.monotonic()
+            with self.gates.hold(_references(pieces, stored)) as hold:
+                spared = self._spared(pieces, stored, hold.uses)
+                if time.monotonic() > hold.deadline - ENOUGH:
+                    raise TimeoutError
+                moved = sweep.move(spared.has)
+                took = time.monotonic() - began
+            sweep.settle(spared.has)
+        except TimeoutError:
+            sweep.put_back()
+            sweep.discard()
+            raise
+        except BaseException:
+            # If this fails, too, the next run does it.
+            with suppress(MoorageError):
                 sweep.put_back()
                 sweep.discard()
-                self.gates.say("moving took too long, so nothing was moved; trying again")
-                time.sleep(PAUSE)
-                continue
-            except BaseException:
-                # If this fails, too, the next run does it.
-                with suppress(MoorageError):
-                    sweep.put_back()
-                    sweep.discard()
-                raise
-            self.gates.say(
-                f"moved {count_text(moved, 'object')} in {took * 1000:.0f} ms; "
-                f"{count_text(hold.held, 'write')} waited"
-            )
-            self.numbers["held_ms"] = max(self.numbers.get("held_ms", 0), int(took * 1000))
-            return sweep
-        raise StopError("failed", "images_bucket_slow")
+            raise
+        self.gates.say(
+            f"moved {count_text(moved, 'object')} in {took * 1000:.0f} ms; "
+            f"{count_text(hold.held, 'write')} waited"
+        )
+        self.numbers["held_ms"] = max(self.numbers.get("held_ms", 0), int(took * 1000))
+        return sweep
 
     def _spared(self, pieces: Sequence[Piece], stored: Stored, uses: Uses) -> Spared:
         """Return what was written or asked for since, and what that needs."""
@@ -389,9 +410,9 @@ class BucketCollector:
             self.known.update(stored.manifests)
             needed = self._needed(stored, self.bucket.listed_at, since)
             for sweep in done:
-                if count := sweep.put_back(needed):
+                if back := sweep.put_back(needed):
                     with suppress(GateLostError):
-                        self.gates.say(f"put back {count_text(count, 'object')} pushed meanwhile")
+                        self.gates.say(f"put back {count_text(back, 'object')} pushed meanwhile")
 
     def _needed(self, stored: Stored, now: float, since: float) -> Callable[[Entry], bool]:
         """Return what tells whether an entry is needed by what was written since."""
@@ -445,11 +466,7 @@ class BucketCollector:
         self.gates.step("images-purge")
         stored, now = self._mark()
         dead = self._dead_content(sweeps, stored, now)
-        done: list[BucketSweep] = []
-        for number, part in enumerate(_parts(iter(dead))):
-            self._check()
-            name = f"{self.run}.purge{number:03}"
-            done.append(self._sweep(name, part, stored, now, is_purge=True))
+        done = list(self._sweep_all(dead, stored, now, is_purge=True))
         self._look_again(done, now)
         freed = sum(piece.entry.size for sweep in done for piece in sweep.pieces)
         for sweep in (*sweeps, *done):
@@ -649,7 +666,7 @@ def _needed_by(digests: set[str], stored: Stored) -> set[str]:
     return found
 
 
-def _parts(pieces: Iterator[Piece]) -> Iterator[list[Piece]]:
+def _parts(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
     """Yield pieces that are moved while writes are held once."""
     part: list[Piece] = []
     objects = tags = 0

@@ -268,7 +268,7 @@ def test_killed_anywhere_nothing_alive_is_lost_and_the_next_run_continues(
 
         return fail
 
-    for number in range(6, 10_000, 7):
+    for number in range(6, 10_000, 13):
         try:
             store.run(fails=fails(number), purges=purges)
         except KilledError:
@@ -302,7 +302,7 @@ def test_an_error_of_the_store_anywhere(store: Store, *, purges: bool) -> None:
 
         return fail
 
-    for number in range(6, 10_000, 11):
+    for number in range(6, 10_000, 19):
         try:
             store.run(fails=fails(number), purges=purges)
         except MoorageError as error:

@@ -80,9 +80,13 @@ class CollectPlan:
     @property
     def has_changes(self) -> bool:
         """Whether there is anything to do."""
-        if self.read.bucket is not None and any(run.kept_until < time.time() for run in self.trash):
+        if self.read.bucket is not None and self._has_old_trash:
             return True
         return not self.collection.is_empty or (self.task.purges and bool(self.trash))
+
+    @property
+    def _has_old_trash(self) -> bool:
+        return any(run.at + self.task.trash < time.time() for run in self.trash)
 
 
 @dataclass(frozen=True)

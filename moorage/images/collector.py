@@ -174,6 +174,7 @@ class Collector:
 
     def _check_server(self) -> None:
         """Refuse to begin where moving files could do harm."""
+        self._check_marker()
         slot = self._active_slot()
         config = _read(self.places.etc / slot / "config.yml")
         for reason in unfit_settings(config, _read(self.places.etc / "registry.env")):
@@ -182,12 +183,15 @@ class Collector:
         if self.task.action != "restore" and not can_hold(self.places.web):
             raise StopError("failed", "images_no_hold")
 
-    def _check_store(self, config: str) -> None:
-        """Refuse to begin if the images are not where the registry stores them."""
+    def _check_marker(self) -> None:
+        """Refuse to begin if the disk is not mounted."""
         if self.task.store:
             marker = _read(self.root / ".moorage-store").strip()
             if marker != self.task.store:
                 raise StopError("failed", "images_store_missing", self.task.root)
+
+    def _check_store(self, config: str) -> None:
+        """Refuse to begin if the images are not where the registry stores them."""
         if not _has_root(config, self.task.root):
             raise StopError("failed", "changed_meanwhile", str(self.places.etc))
         if mounted := _mounts_below(self.root):

@@ -91,6 +91,9 @@ class Gate(Collector):
             path.unlink(missing_ok=True)
             clear(self.places.web)
 
+    def _check_marker(self) -> None:
+        """Check nothing: a bucket has no marker."""
+
     def _check_store(self, config: str) -> None:
         for name, value in (("bucket", self.task.store), ("rootdirectory", self.task.root)):
             found = re.search(rf"^    {name}: (.*)$", config, re.MULTILINE)

@@ -184,7 +184,7 @@ class ImagesOnServers:
 
         deployment = self._open()
         with beside_keys():
-            read = read_images(deployment, on_disk=True)
+            read = read_images(deployment)
             return read, read_trash_of(deployment, read)
 
     def change(self, read: ImagesRead, task: Task) -> ImagesChange:

@@ -42,15 +42,17 @@ def delete_plan(plan: DeletePlan) -> Content:
         for repository in plan.repositories
     ]
     after = date_text(time.time() + IN_TRASH)
-    is_one = plan.manifests == 1
+    them = "it needs" if plan.manifests == 1 else "they need"
+    effect = (
+        f"{count_text(plan.manifests, 'manifest')} can no longer be pulled. What only {them}, "
+        f"{exact_size(plan.size)}, is freed later, by Free space (f) and when the trash is emptied."
+    )
+    if not plan.manifests:
+        effect = "Other tags name the same images, so these stay and no space is freed."
     return _lines(
         *_removed(names),
         Content(""),
-        Content(
-            f"{count_text(plan.manifests, 'manifest')} can no longer be pulled. What only "
-            f"{'it needs' if is_one else 'they need'}, {exact_size(plan.size)}, is freed later, by "
-            "Free space (f) and when the trash is emptied."
-        ),
+        Content(effect),
         Content(f"Until {after}, Trash (t) restores what is deleted, with its tags."),
         *_packages(plan.read.facts),
     )

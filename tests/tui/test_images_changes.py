@@ -101,7 +101,7 @@ async def test_marked_tags_are_staged_and_deleted(alpha: FakeServer, size: tuple
         await wizard.see("- 2 tags to delete (p: plan, z: undo)", " -┌ latest")
         await wizard.press("p")
         await wizard.see("What will be deleted", "- team-a/app:latest", "- team-a/app:stable",
-                         "can no longer be pulled", "bytes", "restores what is deleted",
+                         "Other tags name the same images", "restores what is deleted",
                          "Delete 2 tags")  # fmt: skip
         await wizard.press("enter")
         await wizard.see("- 2 tags to delete")
@@ -138,6 +138,7 @@ async def test_d_without_marks_stages_the_selected_one_and_takes_it_back(
         await wizard.see("- 1 repository to delete", "▌-team-a/app")
         await wizard.press("p")
         await wizard.see("- team-a/app  the whole repository, 14 tags", "Delete 1 repository")
+        await wizard.see("manifests can no longer be pulled", "bytes)")
         await wizard.press("escape", "d")
         await wizard.see("▌ team-a/app")
         assert "to delete" not in wizard.text

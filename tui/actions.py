@@ -101,6 +101,8 @@ _LOGS = Action("l", "logs", "Logs", "The registry's journal, nginx's errors and 
 _IMAGES = Action("i", "images", "Images", "Repositories and tags, and the space they take up",
                  "Images", "images tags repositories space disk gc garbage collect clean prune "
                  "delete trash restore undelete")  # fmt: skip
+_SAVE_LINES = Action("s", "save_lines", "Save lines", "Save the lines to a file",
+                     "Save the lines", "write export")  # fmt: skip
 _REFUSE = Action("escape", "refuse", "Back", "Close without changing anything")
 _CLOSE = Action("escape", "refuse", "Close", "Close")
 
@@ -288,6 +290,7 @@ AREAS = {
     "done": Area("Done", (
         Action("ctrl+s", "save", "Save", "Save the answers to a file", "Save the answers",
                "write yaml export"),
+        _SAVE_LINES,
         Action("r", "review", "Review", "Back to Review", "Review", "plan apply again"),
         _USERS,
         _LOGS,
@@ -322,8 +325,7 @@ AREAS = {
         Action("escape", "back", "Back", "Back to the runs"),
     )),
     "copy_block": Area("Lines to copy", (
-        Action("s", "save_lines", "Save", "Save the lines to a file", "Save the lines",
-               "write export"),
+        _SAVE_LINES,
     )),
     "lines": Area("Lines wider than the screen", (
         Action("right", "sideways(20)", "", "Scroll sideways", display="←→"),

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from moorage.escape import printable
+from moorage.state import short_path
 from tui.document.draft import Draft
 from tui.document.file_changes import FileChanges
 from tui.labels import label_of
@@ -25,7 +26,10 @@ def describe_file_changes(path: Path, changes: FileChanges, file: Draft, draft: 
         draft: The draft.
     """
     when = datetime.datetime.fromtimestamp(path.stat().st_mtime).astimezone()
-    lines = [f"{path} was changed on {when:%Y-%m-%d} at {when:%H:%M}, after your draft was made:"]
+    lines = [
+        f"{short_path(path)} was changed on {when:%Y-%m-%d} at {when:%H:%M}, after your draft was "
+        "made:"
+    ]
     lines += _list(_describe(place) for place in changes.places)
     now, before = file.get("based_on"), draft.get("based_on")
     if now != before:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from moorage.errors import MoorageError, Problem
 from moorage.local_file import expand
+from moorage.state import short_path
 from screens.start.screen import WelcomeScreen
 from tui.deployment_app import DeploymentApp
 from tui.document import store
@@ -167,13 +168,13 @@ class Opening:
         from tui.widgets.dialog import ConfirmDialog
 
         text = (
-            f"{path} has changes that you made in the wizard and did not save. "
+            f"{short_path(path)} has changes that you made in the wizard and did not save. "
             "Opening the saved file discards them."
         )
         if is_as_applied(unsaved):
             text = (
-                f"{path} does not have what was applied last: you did not save it. Applying the "
-                "saved file would undo these changes."
+                f"{short_path(path)} does not have what was applied last: you did not save it. "
+                "Applying the saved file would undo these changes."
             )
         goes_on = await self._app.push_screen_wait(
             ConfirmDialog(

@@ -73,7 +73,7 @@ class Saving:
                                servers=servers)  # fmt: skip
         except OSError as error:
             self._app.notify(
-                f"Cannot save the draft in {session.draft_file}: {error.strerror}",
+                f"Cannot save the draft in {short_path(session.draft_file)}: {error.strerror}",
                 severity="warning",
                 markup=False,
             )
@@ -169,8 +169,9 @@ class Saving:
                 self._app.show_note("Save the answers", describe_error(error))
                 return
             doubt = _EXISTS if os.path.exists(path) else ""  # noqa: PTH110  # a name can be too long
+        question = f"{short_path(path)} {doubt}"
         if doubt and not await self._app.push_screen_wait(
-            ConfirmDialog("Save the answers", f"{path} {doubt}", "Replace it", careful=True)
+            ConfirmDialog("Save the answers", question, "Replace it", careful=True)
         ):
             return
         await self._write(session, path)
@@ -197,4 +198,5 @@ class Saving:
         missing = len(session.draft.problems)
         open_points = f"; {missing} still missing or wrong" if missing else ""
         lost = "; comments in the sections that changed are lost" if saved.lost_comments else ""
-        self._app.screen.post_message(AnswersSaved(f"Saved in {path}{open_points}{lost}"))
+        text = f"Saved in {short_path(path)}{open_points}{lost}"
+        self._app.screen.post_message(AnswersSaved(text))

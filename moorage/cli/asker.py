@@ -142,8 +142,7 @@ class CommandLineAsker:
         return Secret(typed) if typed else None
 
     def _yes_or_no(self, question: str) -> bool:
-        self._output.stderr.print(self._output.text(question, " [y/N] "), end="")
-        sys.stderr.flush()
+        self._output.question(question, " [y/N]")
         answer = sys.stdin.readline()
         if not answer.endswith("\n"):
             self._output.message("")

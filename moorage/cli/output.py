@@ -108,11 +108,16 @@ class Output:
             self.stdout.print(self.text(*pieces), soft_wrap=True)
 
     def message(self, *pieces: Piece) -> None:
-        """Print a message on stderr; see :meth:`data`."""
+        """Print a message on stderr; see :meth:`data`. On a terminal, wrap it between words."""
         if _is_plain(sys.stderr):
             self._write(sys.stderr, pieces)
         else:
-            self.stderr.print(self.text(*pieces), soft_wrap=True)
+            self._print_wrapped(pieces, end="\n")
+
+    def question(self, *pieces: Piece) -> None:
+        """Print a question on stderr, wrapped as a message; the answer follows on its last line."""
+        self._print_wrapped([*pieces, " "], end="")
+        sys.stderr.flush()
 
     def reveal(self, text: str) -> None:
         """Print a line on stdout without redaction."""
@@ -133,6 +138,13 @@ class Output:
             content, style = (piece, "") if isinstance(piece, str) else piece
             text.append(self._safe(content), style or None)
         return text
+
+    def _print_wrapped(self, pieces: Sequence[Piece], end: str) -> None:
+        # A word longer than a line, such as a path, is left to the terminal: it can be copied.
+        self.stderr.print(
+            self.text(*pieces), end=end, overflow="ignore", crop=False,
+            soft_wrap=not sys.stderr.isatty(),
+        )  # fmt: skip
 
     def _safe(self, content: str) -> str:
         return printable(self.redact(content))

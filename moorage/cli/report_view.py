@@ -111,8 +111,8 @@ def verification_as_json(verification: Verification | None) -> dict[str, object]
 
 
 def _incomplete(verification: Verification) -> str:
-    skipped = ", ".join(verification.not_checked.values())
-    return f"{'Verification incomplete. ' if verification.is_good else ''}Not checked: {skipped}."
+    start = "Verification incomplete. " if verification.is_good else ""
+    return f"{start}Not checked: {verification.not_checked_in_words}."
 
 
 def handover_lines(handover: Handover, file: Path) -> Iterator[Line]:

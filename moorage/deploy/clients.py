@@ -238,7 +238,9 @@ def _reaches(access: Access, authority_file: str) -> list[str]:
             f"getent hosts {access.domain} >/dev/null || {{",
             f"printf '%s {access.domain}\\n' {' '.join(access.addresses)} |",
             "  $sudo tee -a /etc/hosts",
-            # Docker reads the file every five seconds.
+            # Docker reads the file every five seconds. A comment in the lines would be an error in
+            # an interactive zsh.
+            "echo 'Waiting until Docker has read /etc/hosts'",
             "sleep 6",
             "}",
         ]

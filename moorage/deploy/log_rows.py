@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from sys import intern
@@ -119,22 +119,48 @@ class LogRow:
         """The line as both interfaces show it: a request in columns, the long path last."""
         if not self.method:
             return _one_line(self._clock, self.message, self.details)
+        return _one_line(self._columns(self._short_path), *self._in_full(), self.details)
+
+    def fitted(self, width: int) -> str:
+        """Return the line so that a request's path fits a width, as far as possible.
+
+        The repository in it is shortened in the middle; what comes after it is what tells requests
+        apart.
+
+        Args:
+            width: The number of characters.
+        """
+        if not self.method or len(_one_line(self._columns(self._short_path))) <= width:
+            return self.text
+        path = self._short_path.removeprefix("/v2/")
+        surplus = len(_one_line(self._columns(path))) - width
+        if surplus > 0 and path.startswith(f"{self.repository}/"):
+            name = _shortened(self.repository, len(self.repository) - surplus)
+            path = name + path.removeprefix(self.repository)
+        return _one_line(self._columns(path), *self._in_full(), self.details)
+
+    def _columns(self, path: str) -> str:
         status = str(self.status) if self.status else "-"
-        # What makes a request fail is more important than its path, which is long.
-        path = f"{self.message}: {self._short_path}" if self.message else self._short_path
         columns = (
             self._clock,
             f"{status:<3}",
             f"{_quoted(self.method):<6}",
-            f"{_quoted(self.user) or '-':<8}",
-            f"{_quoted(self.address) or '-':<15}",
+            f"{_shortened(_quoted(self.user), _USER_WIDTH) or '-':<{_USER_WIDTH}}",
+            f"{_shortened(_quoted(self.address), _ADDRESS_WIDTH) or '-':<{_ADDRESS_WIDTH}}",
             "[check]" if self.is_check else "",
-            path,
-            # A digest in full as well, to be found and copied.
-            f"path={self.path}" if _DIGEST.search(self.path) else "",
-            self.details,
+            # What makes a request fail is more important than its path, which is long.
+            f"{self.message}: {path}" if self.message else path,
         )
-        return _one_line(*columns)
+        return " ".join(filter(None, columns))
+
+    def _in_full(self) -> Iterator[str]:
+        """Yield what the columns shorten, to be found and copied."""
+        if len(user := _quoted(self.user)) > _USER_WIDTH:
+            yield f"user={user}"
+        if len(address := _quoted(self.address)) > _ADDRESS_WIDTH:
+            yield f"address={address}"
+        if _DIGEST.search(self.path):
+            yield f"path={self.path}"
 
     @property
     def _short_path(self) -> str:
@@ -294,6 +320,8 @@ _AGENT = "http.request.useragent"
 _SAID = {"time", "level", "msg", "err.message", _METHOD, _URI, _STATUS, _USER, _ADDRESS, _AGENT,
          "go.version", "instance.id", "service", "version", "vars.name"}  # fmt: skip
 _LONGEST_REASON = 40
+_USER_WIDTH, _ADDRESS_WIDTH = 10, 15
+_SHORTEST = 5
 
 
 def _request_row(server: str, line: re.Match[str]) -> LogRow:
@@ -424,6 +452,15 @@ def _unquoted(value: str) -> str:
 def _quoted(value: str) -> str:
     """Return a value so that it cannot look like several: quoted if it has spaces or quotes."""
     return value if re.fullmatch(r'[^\s"\\]*', value) else json.dumps(value, ensure_ascii=False)
+
+
+def _shortened(text: str, width: int) -> str:
+    """Return a text shortened in the middle to a width, but not to less than is recognizable."""
+    width = max(_SHORTEST, width)
+    if len(text) <= width:
+        return text
+    head = (width - 1) // 2
+    return f"{text[:head]}…{text[head + 1 - width :]}"
 
 
 def _one_line(*parts: str) -> str:

@@ -88,7 +88,7 @@ def _running_row(key: str, label: str, is_running: bool, before: str = "", after
 
 
 def _disk(disk: Disk) -> str:
-    return f"{disk.free / _GIB:.1f} GiB free of {disk.total / _GIB:.1f} on {disk.mount}"
+    return f"{disk.free / _GIB:.1f} GiB free of {disk.total / _GIB:.1f} GiB on {disk.mount}"
 
 
 def _draining(there: Draining) -> str:

@@ -74,6 +74,8 @@ class Check:
 
 LOGIN_UNKNOWN = "login_unknown"
 """The code of checks that were skipped because no user's password is known."""
+_REASONS = {LOGIN_UNKNOWN: "no password with push access is known"}
+"""Short reasons for skipped checks, by code; the details of others are short."""
 
 
 class VerifyResult(StrEnum):
@@ -103,6 +105,14 @@ class Verification:
         """The checks that were skipped on a server: their names by key."""
         skipped = [each for each in self.checks if each.status is CheckStatus.SKIPPED]
         return {each.key: each.name for each in skipped}
+
+    @property
+    def not_checked_in_words(self) -> str:
+        """The checks that were skipped, and why: ``log in, push (no password is known)``."""
+        skipped = [each for each in self.checks if each.status is CheckStatus.SKIPPED]
+        reasons = dict.fromkeys(_REASONS.get(each.code, each.detail) for each in skipped)
+        why = "; ".join(filter(None, reasons))
+        return ", ".join(self.not_checked.values()) + (f" ({why})" if why else "")
 
     @property
     def result(self) -> VerifyResult:

@@ -11,16 +11,17 @@ from textual.widgets import Static
 
 from moorage.deploy.events import STEPS, CheckEnded, CheckStatus, step_title
 from moorage.escape import printable
-from moorage.rows import SIGNS
+from moorage.rows import SIGNS, Level
 from tui.signs import COLOURS
 from tui.widgets.server_row import ServerProgress
 
 _ORDER = list(STEPS)
+_FORWARD = {*STEPS} - {"rollback"}
 _TO_COME = "○"
 
 
 class Checklist(Vertical):
-    """A line for each step and check: done, current, failed or to come."""
+    """A line for each step and check: done, current, failed, skipped or to come."""
 
     DEFAULT_CSS = """
     Checklist { width: 56; height: 1fr; }
@@ -74,8 +75,15 @@ def checklist(progress: ServerProgress) -> list[Content]:
     steps = {step for step in {*progress.steps, *begun} if step in STEPS}
     if progress.state == "unchanged":
         steps.clear()
+    reached = max((_ORDER.index(step) for step in begun & _FORWARD), default=-1)
+    if progress.state == "done":
+        reached = len(_ORDER)
     return [
-        *(_step_line(progress, step) for step in sorted(steps, key=_ORDER.index)),
+        *(
+            _step_line(progress, step, is_skipped=step not in begun and place < reached)
+            for place, step in enumerate(_ORDER)
+            if step in steps
+        ),
         *map(_check_line, progress.checks),
     ]
 
@@ -102,8 +110,10 @@ def _failed_step(progress: ServerProgress) -> str:
     return begun[-1] if begun else ""
 
 
-def _step_line(progress: ServerProgress, step: str) -> Content:
+def _step_line(progress: ServerProgress, step: str, *, is_skipped: bool) -> Content:
     title = printable(step_title(step))
+    if is_skipped:
+        return Content.styled(f"{SIGNS[Level.SKIPPED]} {title}: not needed", "$text-muted")
     if step == progress.step and progress.state == "running":
         return Content.styled(f"● {title}", "bold")
     if progress.state == "bad" and step == _failed_step(progress) and not progress.checks:

@@ -32,6 +32,7 @@ from moorage.errors import MoorageError, ServersFailed
 from moorage.escape import printable
 from moorage.rows import SIGNS
 from moorage.servers.run_results import RunStatus
+from moorage.state import short_path
 from screens.apply.cancel_dialog import ApplyProgress, CancelDialog
 from screens.apply.checklist import Checklist, checks_in_words
 from tui.actions import bindings
@@ -321,7 +322,7 @@ class ApplyScreen(Screen[None]):
         except OSError as error:
             self._show_log_title(f"✗ Cannot save the log: {error.strerror}")
         else:
-            self._show_log_title(f"✓ Saved in {path}")
+            self._show_log_title(f"✓ Saved in {short_path(path)}")
 
     def _lines_to_save(self) -> list[str]:
         """Return the lines shown, and those that are folded away."""

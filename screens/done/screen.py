@@ -145,7 +145,7 @@ class DoneScreen(Screen[None]):
         address = registry_name(self._answers)
         verification = self._outcome.verification
         if self._outcome.is_good and verification is not None and verification.not_checked:
-            skipped = ", ".join(verification.not_checked.values())
+            skipped = printable(verification.not_checked_in_words)
             text, colour = f"! {address} is up. Not checked: {skipped}.", "$text-warning"
         elif self._outcome.is_good:
             text, colour = f"✓ {address} is up.", "$text-success"
@@ -161,7 +161,7 @@ class DoneScreen(Screen[None]):
         name = self._outcome.name
         # Failures of the records are described right below.
         if name is not None and name.is_good and not name.handover.is_resolved:
-            records = "; records below" if self._is_dns_manual else ""
+            records = f"; its records are under “{_NAME_HEADING}”" if self._is_dns_manual else ""
             line = printable(f"○ {self._resolution()}{records}")
             yield Static(Content.styled(line, "$text-warning"))
         yield Static(self._saved_note(), id="saved")
@@ -249,7 +249,7 @@ class DoneScreen(Screen[None]):
         if name is None:
             return
         domain = self._answers.registry.domain
-        yield Static("The registry's name", classes="heading")
+        yield Static(_NAME_HEADING, classes="heading")
         if name.problem is not None:
             yield _line(
                 Level.BAD, f"The DNS records were not changed: {describe_error(name.problem)}"
@@ -281,9 +281,9 @@ class DoneScreen(Screen[None]):
             text = "○ The answers are not saved to a file: press Ctrl+S"
             return Content.styled(text, "$text-warning")
         if not self._session.is_saved:
-            text = printable(f"○ {path} is out of date: press Ctrl+S to save")
+            text = printable(f"○ {short_path(path)} is out of date: press Ctrl+S to save")
             return Content.styled(text, "$text-warning")
-        return Content.styled(printable(f"The answers are in {path}"), "$text-muted")
+        return Content.styled(printable(f"The answers are in {short_path(path)}"), "$text-muted")
 
     @on(AnswersSaved)
     def _saved(self, message: AnswersSaved) -> None:
@@ -293,6 +293,12 @@ class DoneScreen(Screen[None]):
         leave, self._after_saving = self._after_saving, None
         if leave is not None:
             self.ask_to_leave(leave)
+
+    def action_save_lines(self) -> None:
+        """Save the lines of the first block, as no block has the focus."""
+        block = next(each for each in self.query(CopyBlock) if not each.holds_secret)
+        block.action_save_lines()
+        block.scroll_visible(animate=False, top=True)
 
     def action_save(self) -> None:
         """Save the answers."""
@@ -316,12 +322,13 @@ class DoneScreen(Screen[None]):
             self.dismiss(None)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Show in the footer where leaving goes."""
-        goes_there = {
+        """Show in the footer where leaving goes, and Save lines if there are lines."""
+        offered = {
             "leave": not self._from_dashboard,
             "leave_for_dashboard": self._from_dashboard,
+            "save_lines": any(not each.holds_secret for each in self.query(CopyBlock)),
         }
-        return goes_there.get(action, True)
+        return offered.get(action, True)
 
     def action_leave(self) -> None:
         """Go to the start."""
@@ -350,7 +357,7 @@ class DoneScreen(Screen[None]):
                 leave()
             return
         path = self._session.path
-        note = _NOT_IN_A_FILE if path is None else printable(f"{path} {_BEHIND}")
+        note = _NOT_IN_A_FILE if path is None else printable(f"{short_path(path)} {_BEHIND}")
         texts = (self._uncopied, typed, note)
         answer = await self.app.push_screen_wait(LeaveDialog([text for text in texts if text]))
         if answer == "leave":
@@ -386,6 +393,7 @@ class DoneScreen(Screen[None]):
         return await self.app.push_screen_wait(dialog) is True
 
 
+_NAME_HEADING = "The registry's name"
 _SHOWN_ONCE = "The passwords are shown only here, and you have not copied all of them."
 _TYPED = "Passwords and keys you typed are not saved: you will have to enter them again."
 _BEHIND = (

@@ -58,8 +58,10 @@ async def test_lines_are_saved_to_a_file(servers: FakeServers, home: Path) -> No
         await wizard.press("s")
         await wizard.see("✓ Saved in")
         saved = str(block.query_one(".copy--saved", Static).content).removeprefix("✓ Saved in ")
-        assert Path(saved).read_text(encoding="utf-8") == f"{block.text}\n"
-        assert Path(saved).stat().st_mode & 0o77 == 0
+        assert saved.startswith("~/")
+        path = Path(saved).expanduser()
+        assert path.read_text(encoding="utf-8") == f"{block.text}\n"
+        assert path.stat().st_mode & 0o77 == 0
 
 
 async def test_a_password_is_not_saved(servers: FakeServers) -> None:

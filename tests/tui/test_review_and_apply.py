@@ -19,11 +19,13 @@ from moorage.deploy.events import CheckStatus
 from moorage.deploy.operations import Outcome
 from moorage.deploy.verify import Check, Verification
 from moorage.errors import CannotConnect
+from screens.apply.checklist import checklist
 from screens.apply.screen import ApplyScreen
 from screens.done.screen import DoneScreen
 from screens.review.step import ReviewPane
 from tui.widgets.diff_view import DiffView
 from tui.widgets.log_view import LogView
+from tui.widgets.server_row import ServerProgress
 
 
 def make_key(path: Path) -> None:
@@ -352,7 +354,7 @@ async def test_the_report_names_what_was_not_checked(
 
         monkeypatch.setattr(engine, "apply", applied)
         await to_apply(wizard)
-        await wizard.see("registry.example.com is up. Not checked: log in, push.")
+        await wizard.see("registry.example.com is up. Not checked: log in, push (no password is")
         assert "✓ registry" not in wizard.text
 
 
@@ -490,6 +492,21 @@ async def test_the_steps_are_a_checklist_and_apt_is_folded(servers: FakeServers)
         await wizard.see("Get:1 nginx", "all lines")
         servers["alpha"].aborted.set()
         await wizard.see("Apply failed", "✗ Installing packages")
+
+
+def test_a_step_that_a_run_passes_over_was_not_needed() -> None:
+    progress = ServerProgress("alpha", steps=("back-up", "account", "registry", "drain"))
+    progress.begin_step("back-up")
+    assert [each.plain for each in checklist(progress)] == [
+        "● Backing up what will change", "○ Creating the account",
+        "○ Starting the registry on the idle slot", "○ Letting open transfers finish",
+    ]  # fmt: skip
+    progress.begin_step("registry")
+    assert [each.plain for each in checklist(progress)][1:3] == [
+        "- Creating the account: not needed", "● Starting the registry on the idle slot",
+    ]  # fmt: skip
+    progress.end("done", "done")
+    assert checklist(progress)[3].plain == "- Letting open transfers finish: not needed"
 
 
 async def test_a_narrow_terminal_shows_the_steps_first_and_the_log_on_a_key(

@@ -65,6 +65,16 @@ async def test_the_draft_is_saved_while_typing_without_secrets(
         assert draft.stat().st_mode & 0o077 == 0
 
 
+async def test_typing_replaces_the_name_that_is_filled_in(servers: FakeServers, home: Path) -> None:
+    async with opened(servers) as wizard:
+        await wizard.new_with_server("alpha")
+        await wizard.press("ctrl+s")
+        await wizard.type("other.yml")  # ahead of the dialog
+        await wizard.press("enter")
+        await wizard.see("Saved in other.yml")
+    assert (home / "other.yml").is_file()
+
+
 async def test_saved_answers_can_be_opened(servers: FakeServers, home: Path) -> None:
     async with opened(servers) as wizard:
         await wizard.new_with_server("alpha")
@@ -314,6 +324,19 @@ def show_done(wizard: Wizard, *checks: Check, from_dashboard: bool = False) -> N
     outcome = Outcome(made, Verification(checks), name=name)
     done = DoneScreen(session, answers, outcome, from_dashboard=from_dashboard)
     wizard.app.push_screen(done)
+
+
+async def test_s_on_done_saves_the_lines_of_the_first_client(
+    servers: FakeServers, home: Path
+) -> None:
+    async with opened(servers, prefill=ANSWERS) as wizard:
+        await wizard.see("1 server:")
+        show_done(wizard)
+        await wizard.see("registry.example.com is up", "s Save lines", "^s Save")
+        await wizard.press("s")
+        await wizard.see("✓ Saved in ~/state/clients/")
+        (saved,) = (home / "state" / "clients").glob("*.txt")
+        assert "docker login registry.example.com -u ci" in saved.read_text()
 
 
 async def test_done_lists_its_lines_in_order_and_names_the_next_step(servers: FakeServers) -> None:

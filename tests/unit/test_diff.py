@@ -2,9 +2,12 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
+from textual.content import Content
 
 from tui.syntax import highlight, kind_of
 from tui.widgets.diff import Fold, Line, changes, compare, fold, side_by_side
+from tui.widgets.diff_view import wrapped
 
 TEXTS = st.lists(st.sampled_from(["a = 1", "a = 2", "b", "", "server {", "}"]), max_size=30)
 
@@ -18,6 +21,24 @@ def test_the_diff_contains_both_texts(old: list[str], new: list[str]) -> None:
     assert after == "\n".join(new).splitlines()
     numbers = [line.after for line in lines if line.after is not None]
     assert numbers == list(range(1, len(after) + 1))
+
+
+@given(st.text(alphabet="ab 界/=", max_size=120), st.integers(8, 30))
+def test_pieces_of_a_long_line_fit_and_are_the_line(text: str, width: int) -> None:
+    pieces = [each.plain for each in wrapped(Content(text), width)]
+    assert "".join(pieces) == text
+    assert all(cell_len(each) <= width for each in pieces)
+
+
+def test_a_long_line_breaks_between_words_or_in_a_path() -> None:
+    def pieces(text: str) -> list[str]:
+        return [each.plain for each in wrapped(Content(text), 24)]
+
+    assert pieces("    # what has changed is a drift") == ["    # what has changed ", "is a drift"]
+    assert pieces("/etc/moorage/registry/registry.env") == [
+        "/etc/moorage/registry/", "registry.env",
+    ]  # fmt: skip
+    assert pieces("x" * 30) == ["x" * 24, "x" * 6]
 
 
 @given(TEXTS, TEXTS)

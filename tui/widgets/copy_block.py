@@ -15,6 +15,7 @@ from textual.widgets import Button, Static
 from moorage.answers.secrets import Secret
 from moorage.deploy.clients import ClientSetup
 from moorage.escape import printable
+from moorage.state import short_path
 from tui.actions import bindings
 from tui.text_files import save_text
 from tui.widgets.dialog import Dialog
@@ -119,7 +120,7 @@ class CopyBlock(Vertical):
         except OSError as error:
             shown.update(f"✗ Cannot save the lines: {error.strerror}")
         else:
-            shown.update(printable(f"✓ Saved in {path}"))
+            shown.update(printable(f"✓ Saved in {short_path(path)}"))
 
 
 def setup_block(setup: ClientSetup) -> CopyBlock:

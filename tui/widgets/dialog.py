@@ -60,6 +60,9 @@ class Dialog(ModalScreen[Result]):
             self.watch(body, "show_vertical_scrollbar", self.refresh_bindings, init=False)
         if self.focused is None and (chain := self.focus_chain):
             self.set_focus(chain[0])
+        if isinstance(self.focused, FieldInput):
+            # Typing replaces what was filled in.
+            self.focused.select_all()
         self._is_ready = True
         for event in self._typed_ahead:
             (self.focused or self)._forward_event(event)

@@ -256,7 +256,7 @@ def _commands(commands: Sequence[str], width: int, found: str) -> tuple[list[Con
         line = Content(text)
         for begin, end, style in _marks(text, found):
             line = line.stylize(style, begin, end)
-        lines += _wrapped(line, width)
+        lines += wrapped(line, width)
     return (lines if commands else []), jumps
 
 
@@ -331,7 +331,7 @@ def _row(row: Row, styles: Styles, width: int, digits: int) -> list[Content]:
     sign_style = {"add": "bold $text-success", "remove": "bold $text-error"}.get(row.kind, "")
     room = max(8, width - digits - 3)
     lines = []
-    for place, piece in enumerate(_wrapped(body, room)):
+    for place, piece in enumerate(wrapped(body, room)):
         shown = str(number) if place == 0 and number else ""
         sign = _SIGNS[row.kind] if place == 0 else " "
         line = Content.assemble(
@@ -342,8 +342,18 @@ def _row(row: Row, styles: Styles, width: int, digits: int) -> list[Content]:
     return lines
 
 
-def _wrapped(line: Content, width: int) -> list[Content]:
-    """Return a line in pieces that fit the width."""
-    if cell_len(line.plain) <= width:
-        return [line]
-    return line.fold(width)
+def wrapped(line: Content, width: int) -> list[Content]:
+    """Return a line in pieces that fit the width: after a space or slash if the piece has one.
+
+    Together the pieces are the line, character for character.
+    """
+    pieces: list[Content] = []
+    while cell_len(line.plain) > width:
+        most = len(line[:width].fold(width)[0])
+        head = line.plain[:most]
+        # What is before the first word is an indentation, not a place to break.
+        start = len(head) - len(head.lstrip())
+        at = next((head.rfind(mark) + 1 for mark in " /" if head.rfind(mark) > start), most)
+        pieces.append(line[:at])
+        line = line[at:]
+    return [*pieces, line]

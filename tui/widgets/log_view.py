@@ -15,6 +15,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from moorage.deploy.log_rows import Level, LogFilter
+from moorage.escape import printable
 from tui.actions import bindings
 from tui.widgets.log_store import LogEntry, LogStore
 
@@ -134,7 +135,11 @@ class LogView(ScrollView, can_focus=True):
         if not self.store.server:
             name = entry.server[: self._name_width].ljust(self._name_width + 1)
             segments.append(Segment(name, self.get_component_rich_style("log--server")))
-        segments += self._found(entry.text, style)
+        text = entry.text
+        if entry.row is not None and not left and not self.store.text:
+            # Sideways, and among the lines that were found, the line is in full.
+            text = printable(entry.row.fitted(width - sum(len(each.text) for each in segments)))
+        segments += self._found(text, style)
         # Wide characters take two cells; the strip knows.
         cells = sum(cell_len(segment.text) for segment in segments)
         return Strip(segments, cells).crop_extend(left, left + width, base)

@@ -14,6 +14,8 @@ from moorage.deploy.events import STEPS, CheckEnded, step_title
 from moorage.escape import printable
 
 _BAR = 16
+_WIDE = 90
+"""Columns from which the lines have a bar."""
 _SILENT = 20.0
 """Seconds without output after which the line says so."""
 _RUN_STEPS = [step for step in STEPS if step not in {"connect", "probe", "rollback"}]
@@ -126,7 +128,7 @@ def _clock(seconds: float) -> str:
 
 
 class ServerRow(Widget):
-    """One line: sign, server, bar, elapsed and remaining time, step."""
+    """One line: sign, server, bar, elapsed and remaining time, step; no bar if it is narrow."""
 
     DEFAULT_CSS = """
     ServerRow { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
@@ -150,11 +152,15 @@ class ServerRow(Widget):
         progress = self.progress
         sign, colour = _STATES[progress.state]
         share = progress.now_share()
-        full = round(share * _BAR)
+        # Without room for both, the step's words are worth more.
+        bar = _BAR if self.size.width >= _WIDE else 0
+        full = round(share * bar)
         name = printable(progress.name)[: self._width].ljust(self._width)
         pointer = ">" if self.has_class("-selected") else " "
         remaining = progress.remaining
-        left = f" -{_clock(remaining)}" if remaining is not None and remaining >= 1 else ""
+        left = ""
+        if remaining is not None and remaining >= 1:
+            left = f"{_clock(remaining)} left"
         words = printable(progress.words)
         if progress.silence > _SILENT:
             words = f"silent for {int(progress.silence)} s: {words.lower()}"
@@ -163,9 +169,9 @@ class ServerRow(Widget):
             + Content.styled(f"{sign} ", colour)
             + Content(f"{name} ")
             + Content.styled("━" * full, colour)
-            + Content.styled("─" * (_BAR - full), "$text-muted")
-            + Content(f" {round(share * 100):>3}% {progress.elapsed:>5}")
-            + Content.styled(f"{left:<7}", "$text-muted")
+            + Content.styled("─" * (bar - full), "$text-muted")
+            + Content(f"{' ' if bar else ''}{round(share * 100):>3}% {progress.elapsed:>5} ")
+            + Content.styled(f"{left:<9} " if left else "", "$text-muted")
             + Content.styled(words, colour if progress.state == "bad" else "")
         )
 

@@ -62,6 +62,7 @@ def test_one_client_prints_only_what_to_paste(file: Path) -> None:
     assert result.stdout.endswith(f"docker login {DOMAIN}:8443 -u ci\n)\n")
     assert "/etc/docker/certs.d/registry.example.test:8443/ca.crt" in result.stdout
     assert f"printf '%s {DOMAIN}\\n' 192.0.2.7 192.0.2.8 |" in result.stdout
+    assert "echo 'Waiting until Docker has read /etc/hosts'\nsleep 6\n" in result.stdout
 
 
 def test_all_clients_are_printed_under_their_names(file: Path) -> None:

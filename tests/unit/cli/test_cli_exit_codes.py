@@ -272,5 +272,5 @@ def test_verify_without_a_login_is_incomplete_and_fails_if_a_login_is_required(
     )  # fmt: skip
     assert plain.json["checks"][1]["code"] == "login_unknown"
     assert strict.code == 1
-    assert "Verification incomplete. Not checked: login." in strict.stdout
+    assert "Not checked: login (no password with push access is known)." in strict.stdout
     assert "--require-login" in strict.stderr

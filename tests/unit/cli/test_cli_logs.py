@@ -42,14 +42,14 @@ def test_the_lines_of_all_servers_are_sorted_by_time(moorage: Moorage, two: Path
     outcome = moorage("logs", str(two))
     assert outcome.code == 0, outcome.stderr
     assert outcome.stdout.splitlines() == [
-        "one.example.test: Nov 25 15:37:10 200 GET    ana      192.0.2.7       "
+        "one.example.test: Nov 25 15:37:10 200 GET    ana        192.0.2.7       "
         "/v2/team/app/manifests/1",
         "one.example.test: Nov 25 15:37:12 systemd: Started it.",
-        "two.example.test: Nov 25 15:37:20 502 GET    ana      192.0.2.7       "
+        "two.example.test: Nov 25 15:37:20 502 GET    ana        192.0.2.7       "
         "/v2/team/app/manifests/1",
-        "two.example.test: Nov 25 15:37:25 200 GET    ana      192.0.2.7       [check] "
+        "two.example.test: Nov 25 15:37:25 200 GET    ana        192.0.2.7       [check] "
         "/v2/moorage-verify/manifests/1",
-        "one.example.test: Nov 25 15:37:30 403 PUT    bob      192.0.2.7       "
+        "one.example.test: Nov 25 15:37:30 403 PUT    bob        192.0.2.7       "
         "/v2/team/app/manifests/1",
     ]
 

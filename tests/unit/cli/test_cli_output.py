@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from pathlib import Path
@@ -300,3 +301,28 @@ def test_schema_is_a_json_schema(moorage: Moorage) -> None:
     assert schema["$schema"].startswith("https://json-schema.org/")
     assert "registry" in schema["properties"]
     assert moorage("schema", "--json").json == schema
+
+
+class Terminal(io.StringIO):
+    """A terminal that keeps what is written to it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_messages_and_questions_are_wrapped_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setenv("TERM", "dumb")
+    output = Output()
+    path = "/var/lib/moorage/registry/of/a/long/name"
+    output.message(("Error: ", "bold red"), f"the registry was stopped: {path} is full")
+    output.question("Delete 2 images, which have 3.8 MiB?", " [y/N]")
+
+    lines = [line.rstrip() for line in terminal.getvalue().splitlines()]
+    assert lines == [
+        "Error: the registry was", "stopped:", path, "is full",
+        "Delete 2 images, which have", "3.8 MiB? [y/N]",
+    ]  # fmt: skip
+    assert terminal.getvalue().endswith("[y/N] ")

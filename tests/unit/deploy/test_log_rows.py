@@ -100,16 +100,43 @@ def test_only_what_failed_for_a_client_is_an_error(line: str, level: Level) -> N
 
 def test_a_request_is_in_columns_with_the_path_last() -> None:
     assert row(request()).text == (
-        "Nov 25 15:37:41 201 PUT    ana      192.0.2.7       /v2/team/app/manifests/1"
+        "Nov 25 15:37:41 201 PUT    ana        192.0.2.7       /v2/team/app/manifests/1"
     )
     assert " 192.0.2.7       /v2/team/app/blobs/sha256:aaaaaaaaaaaa… " in (
         row(request(404, "HEAD", BLOB)).text
     )
 
 
+def test_long_names_do_not_shift_the_columns_and_are_in_full_at_the_end() -> None:
+    usual = row(request(401, "GET", "/v2/")).text
+    checked = row(request(401, "GET", "/v2/", user=CHECK_REPOSITORY, agent=CHECK_AGENT)).text
+    assert checked.index("192.0.2.7") == usual.index("192.0.2.7")
+    assert checked.endswith(f" user={CHECK_REPOSITORY}")
+    remote = row(request().replace("192.0.2.7", "2001:db8:1234:5678::abcd:7")).text
+    assert remote.index("/v2/") == row(request()).text.index("/v2/")
+    assert remote.endswith(" address=2001:db8:1234:5678::abcd:7")
+
+
+@pytest.mark.parametrize(
+    ("width", "end"),
+    [
+        (200, " /v2/platform/very-long-service/manifests/1.1"),
+        (95, " platform/very-long-service/manifests/1.1"),
+        (80, " platf…ervice/manifests/1.1"),
+        (20, " pl…ce/manifests/1.1"),
+    ],
+)
+def test_the_repository_gives_way_to_what_comes_after_it(width: int, end: str) -> None:
+    shown = row(request(path="/v2/platform/very-long-service/manifests/1.1"))
+    fitted = shown.fitted(width)
+    assert fitted.endswith(end)
+    assert len(fitted) <= max(width, 54 + len(end) - 1)
+    assert shown.text.endswith(" /v2/platform/very-long-service/manifests/1.1")
+
+
 def test_the_reason_is_before_the_path() -> None:
     assert row(failed(400, "PUT")).text.startswith(
-        "Nov 25 15:37:41 400 PUT    ana      192.0.2.7       blob unknown to registry: "
+        "Nov 25 15:37:41 400 PUT    ana        192.0.2.7       blob unknown to registry: "
         "/v2/team/app/blobs/1"
     )
 
@@ -150,7 +177,7 @@ def test_the_registry_can_log_as_json() -> None:
     }  # fmt: skip
     found = row(f"2026-11-25T15:37:41+0000 registry[6]: {json.dumps(fields)}")
     assert (found.status, found.level, found.repository) == (507, Level.ERROR, "a")
-    assert "507 PUT    -        192.0.2.7       disk full: /v2/a/blobs/1" in found.text
+    assert "507 PUT    -          192.0.2.7       disk full: /v2/a/blobs/1" in found.text
 
 
 def test_completed_requests_are_only_in_nginx_log() -> None:
@@ -248,7 +275,7 @@ def test_a_hostile_line_is_one_inert_line(line: str) -> None:
 def test_values_cannot_look_like_other_columns() -> None:
     found = row(request(401, "GET", "/v2/", user="ana 192.0.2.1 /v2/"))
     assert found.user == "ana 192.0.2.1 /v2/"
-    assert '401 GET    "ana 192.0.2.1 /v2/" 192.0.2.7' in found.text
+    assert '401 GET    "ana…/v2/" 192.0.2.7       /v2/ user="ana 192.0.2.1 /v2/"' in found.text
     assert "[check]" not in row(request(path="/v2/[check]", agent="[check]")).text[:60]
 
 

@@ -97,9 +97,7 @@ def test_the_log_says_why_before_the_rollback(tmp_path: Path) -> None:
     transport = cast("Transport", SimpleNamespace(server="web1", run=print_output))
     ServerRun(transport, "1", events.append, str).attach()
     texts = [event.text for event in events if isinstance(event, LogLine)]
-    why = (
-        "cancelled while checking that nothing has changed since the plan: stopped by the operator"
-    )
+    why = "cancelled while checking for changes since the plan: stopped by the operator"
     assert texts[0] == why
     assert "restored" in texts[1:]
     assert not [text for text in texts if "recheck" in text or "run_cancelled" in text]

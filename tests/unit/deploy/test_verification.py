@@ -24,7 +24,9 @@ def test_skipped_checks_are_named() -> None:
 
     assert verification.is_good
     assert verification.not_checked == {"login": "log in", "push": "push"}
-    assert _text(verification).endswith("! Verification incomplete. Not checked: log in, push.")
+    assert _text(verification).endswith(
+        "! Verification incomplete. Not checked: log in, push (no password is known)."
+    )
     as_json = verification_as_json(verification)
     assert (as_json["verification"], as_json["not_checked"]) == ("incomplete", ["login", "push"])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -42,6 +43,24 @@ _TERMINAL = {"FORCE_COLOR", "TTY_COMPATIBLE"}
 
 def _is_plain(stream: TextIO) -> bool:
     return not stream.isatty() and _TERMINAL.isdisjoint(os.environ)
+
+
+def _breaks(text: str, width: int) -> list[int]:
+    """Return where the lines of a text begin, after the first, so that no word is broken.
+
+    A word longer than a line, such as a path, is left to the terminal: it can be copied whole.
+    """
+    from rich.cells import cell_len
+
+    breaks: list[int] = []
+    start = 0
+    for word in re.finditer(r"\S+", text):
+        begin, end = word.span()
+        start = max(start, text.rfind("\n", 0, begin) + 1)
+        if text[start:begin].strip() and cell_len(text[start:end]) > width:
+            start = begin
+            breaks.append(begin)
+    return breaks
 
 
 def _unchanged(text: str) -> str:
@@ -140,11 +159,13 @@ class Output:
         return text
 
     def _print_wrapped(self, pieces: Sequence[Piece], end: str) -> None:
-        # A word longer than a line, such as a path, is left to the terminal: it can be copied.
-        self.stderr.print(
-            self.text(*pieces), end=end, overflow="ignore", crop=False,
-            soft_wrap=not sys.stderr.isatty(),
-        )  # fmt: skip
+        text = self.text(*pieces)
+        if sys.stderr.isatty():
+            *lines, text = text.divide(_breaks(text.plain, self.stderr.width))
+            for line in lines:
+                line.rstrip()
+                self.stderr.print(line, soft_wrap=True)
+        self.stderr.print(text, end=end, soft_wrap=True)
 
     def _safe(self, content: str) -> str:
         return printable(self.redact(content))

@@ -130,11 +130,12 @@ class LogRow:
         Args:
             width: The number of characters.
         """
-        if not self.method or len(_one_line(self._columns(self._short_path))) <= width:
-            return self.text
         path = self._short_path.removeprefix("/v2/")
+        is_long = len(_one_line(self._columns(self._short_path))) > width
+        if not self.method or not is_long or not path.startswith(f"{self.repository}/"):
+            return self.text
         surplus = len(_one_line(self._columns(path))) - width
-        if surplus > 0 and path.startswith(f"{self.repository}/"):
+        if surplus > 0:
             name = _shortened(self.repository, len(self.repository) - surplus)
             path = name + path.removeprefix(self.repository)
         return _one_line(self._columns(path), *self._in_full(), self.details)

@@ -314,10 +314,10 @@ def test_messages_and_questions_are_wrapped_between_words(monkeypatch: pytest.Mo
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", terminal)
     monkeypatch.setenv("COLUMNS", "30")
-    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("TERM", "xterm")
     output = Output()
     path = "/var/lib/moorage/registry/of/a/long/name"
-    output.message(("Error: ", "bold red"), f"the registry was stopped: {path} is full")
+    output.message("Error: ", f"the registry was stopped: {path} is full")
     output.question("Delete 2 images, which have 3.8 MiB?", " [y/N]")
 
     lines = [line.rstrip() for line in terminal.getvalue().splitlines()]

@@ -122,7 +122,7 @@ def test_long_names_do_not_shift_the_columns_and_are_in_full_at_the_end() -> Non
     [
         (200, " /v2/platform/very-long-service/manifests/1.1"),
         (95, " platform/very-long-service/manifests/1.1"),
-        (80, " platf…ervice/manifests/1.1"),
+        (76, " pla…vice/manifests/1.1"),
         (20, " pl…ce/manifests/1.1"),
     ],
 )

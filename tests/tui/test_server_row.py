@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from textual.app import App, ComposeResult
 
+from tui.theme import DARK
 from tui.widgets.server_row import ServerProgress, ServerRow
 
 
-@pytest.mark.parametrize(("seconds", "shown"), [(90.5, " 1:30 left "), (0.0, "0:00 waiting")])
+@pytest.mark.parametrize(("seconds", "shown"), [(90.5, " 1:30 left "), (0.0, " waiting")])
 def test_the_time_left_is_shown_only_while_there_is_some(seconds: float, shown: str) -> None:
     progress = ServerProgress("alpha", expected={"packages": seconds})
     progress.state = "running"
@@ -22,6 +23,11 @@ async def test_a_narrow_line_has_room_for_the_step() -> None:
     progress.begin_step("registry")
 
     class Rows(App[None]):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_theme(DARK)
+            self.theme = DARK.name
+
         def compose(self) -> ComposeResult:
             yield ServerRow(progress, 12)
 

@@ -170,7 +170,7 @@ class ServerRow(Widget):
             + Content(f"{name} ")
             + Content.styled("━" * full, colour)
             + Content.styled("─" * (bar - full), "$text-muted")
-            + Content(f"{' ' if bar else ''}{round(share * 100):>3}% {progress.elapsed:>5} ")
+            + Content(f"{' ' if bar else ''}{round(share * 100):>3}% {progress.elapsed:>4} ")
             + Content.styled(f"{left:<9} " if left else "", "$text-muted")
             + Content.styled(words, colour if progress.state == "bad" else "")
         )

@@ -344,10 +344,14 @@ class BucketSweep:
             return ""
         return then[0].decode("ascii", "replace")
 
-    def as_trash(self) -> TrashedRun:
-        """Return it as what `moorage images trash` shows."""
+    def as_trash(self, kept_for: float) -> TrashedRun:
+        """Return it as what `moorage images trash` shows.
+
+        Args:
+            kept_for: Seconds for which it can be restored.
+        """
         entries = tuple(dict.fromkeys(piece.entry for piece in self.pieces))
-        return TrashedRun(self.run, self.at, self.state is State.CHECKED, entries)
+        return TrashedRun(self.run, self.at, self.state is State.CHECKED, entries, kept_for)
 
     def _put_one_back(self, path: str) -> int:
         if path.endswith("/link"):

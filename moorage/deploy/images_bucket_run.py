@@ -59,17 +59,20 @@ def check_all_servers(read: ImagesRead) -> None:
             )
 
 
-def trash_in_bucket(read: ImagesRead) -> tuple[TrashedRun, ...]:
+def trash_in_bucket(read: ImagesRead, kept_for: float) -> tuple[TrashedRun, ...]:
     """Return what is in a bucket's trash, oldest first.
 
     Args:
         read: The images in it.
+        kept_for: Seconds for which everything can be restored.
     """
     from moorage.cloud.s3_images_write import Objects, bucket_sweeps
 
     assert read.bucket is not None
     sweeps = bucket_sweeps(Objects(read.bucket))
-    return tuple(sweep.as_trash() for sweep in sweeps if sweep.pieces and not sweep.is_purge)
+    return tuple(
+        sweep.as_trash(kept_for) for sweep in sweeps if sweep.pieces and not sweep.is_purge
+    )
 
 
 def not_in_trash(read: ImagesRead, plan: Collection) -> Collection:

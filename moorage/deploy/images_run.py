@@ -80,13 +80,15 @@ class CollectPlan:
     @property
     def has_changes(self) -> bool:
         """Whether there is anything to do."""
-        if self.read.bucket is not None and self._has_old_trash:
-            return True
-        return not self.collection.is_empty or (self.task.purges and bool(self.trash))
+        return not self.collection.is_empty or bool(self.emptied)
 
     @property
-    def _has_old_trash(self) -> bool:
-        return any(run.at + self.task.trash < time.time() for run in self.trash)
+    def emptied(self) -> tuple[TrashedRun, ...]:
+        """The part of the trash that the collection deletes."""
+        if self.task.purges:
+            return self.trash
+        now = time.time()
+        return tuple(run for run in self.trash if run.is_complete and run.kept_until < now)
 
 
 @dataclass(frozen=True)
@@ -196,8 +198,8 @@ def plan_collect(
     if read.bucket is not None:
         collection = not_in_trash(read, collection)
     task = task_of(
-        read, "collect", grace=grace, young=young, takes_untagged=takes_untagged, purges=purges,
-        untagged=untagged, trash=seconds(settings.trash),
+        deployment, read, "collect", grace=grace, young=young, untagged=untagged,
+        takes_untagged=takes_untagged, purges=purges,
     )  # fmt: skip
     return CollectPlan(read, collection, task, read_trash_of(deployment, read))
 
@@ -214,6 +216,16 @@ def answers_for_images(deployment: Deployment, facts: Facts) -> Answers:
     applied = as_applied(facts)
     assert applied is not None  # or its images could not have been read
     return applied.answers_here
+
+
+def kept_for(deployment: Deployment, read: ImagesRead) -> float:
+    """Return for how many seconds the trash can be restored.
+
+    Args:
+        deployment: The deployment.
+        read: Its images.
+    """
+    return seconds(answers_for_images(deployment, read.facts).collect.trash)
 
 
 def plan_delete(
@@ -250,8 +262,8 @@ def plan_delete(
     manifests += sum(len(stored.tree.repositories[each].manifests) for each in repositories)
     size = tagged_size(stored) - tagged_size(stored, pairs, repositories)
     task = task_of(
-        read, "delete", tags=tuple(dict.fromkeys(tags)), repositories=tuple(repositories),
-        looks=(1.0,),
+        deployment, read, "delete", tags=tuple(dict.fromkeys(tags)),
+        repositories=tuple(repositories), looks=(1.0,),
     )  # fmt: skip
     return DeletePlan(read, task, manifests, size)
 
@@ -294,7 +306,7 @@ def plan_restore(
         for repository, tag in dict.fromkeys(each for run in trash for each in run.tags)
         if not names or (repository, tag, "") in tags or repository in repositories
     )
-    task = task_of(read, "restore", tags=tuple(tags), repositories=tuple(repositories))
+    task = task_of(deployment, read, "restore", tags=tuple(tags), repositories=tuple(repositories))
     return RestorePlan(read, task, tuple(each for each in again if exists(read.stored, *each)))
 
 
@@ -338,7 +350,7 @@ def read_trash_of(deployment: Deployment, read: ImagesRead) -> tuple[TrashedRun,
         MoorageError: The trash cannot be read.
     """
     if read.bucket is not None:
-        return trash_in_bucket(read)
+        return trash_in_bucket(read, kept_for(deployment, read))
     answer = deployment.on_server(
         read.server,
         lambda transport: transport.run(
@@ -347,7 +359,7 @@ def read_trash_of(deployment: Deployment, read: ImagesRead) -> tuple[TrashedRun,
         ),
     )  # fmt: skip
     try:
-        return read_trash(answer.stdout)
+        return read_trash(answer.stdout, kept_for(deployment, read))
     except (ValueError, IndexError, TypeError, RecursionError) as error:
         raise MoorageError(
             "the trash cannot be read.", server=read.server, code="images_unreadable"
@@ -477,13 +489,15 @@ def read_to_move(deployment: Deployment, accepts: Accepts = _accepts_none) -> Im
     return read
 
 
-def task_of(read: ImagesRead, action: str, **more: object) -> Task:
+def task_of(deployment: Deployment, read: ImagesRead, action: str, **more: object) -> Task:
     """Return a task for the store that images were read from.
 
     Args:
-        read: The images.
+        deployment: The deployment.
+        read: Its images.
         action: See :class:`Task`.
         **more: Its other attributes.
     """
     store = read.facts.store.marker if read.facts.store is not None else None
+    more["trash"] = kept_for(deployment, read)
     return Task(action, str(read.store.folder), store or "", **more)  # type: ignore[arg-type]

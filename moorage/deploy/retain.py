@@ -110,7 +110,7 @@ def plan_retain(deployment: Deployment) -> RetainPlan:
     size = tagged_size(read.stored) - tagged_size(read.stored, pairs) if pairs else 0
     repositories = read.stored.tree.repositories
     task = task_of(
-        read, "retain", rules=engine_rules(rules), looks=(1.0,),
+        deployment, read, "retain", rules=engine_rules(rules), looks=(1.0,),
         tags=tuple((name, tag, repositories[name].tags[tag].digest) for name, tag in pairs),
     )  # fmt: skip
     manifests = sum(entry.is_manifest for entry in entries)

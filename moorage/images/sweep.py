@@ -26,6 +26,7 @@ TRASH = "moorage-trash"
 """The trash, in the storage's root folder: the registry looks for images below `docker` only."""
 _LIST = "list"
 _STATE = "state"
+_FILES = (_LIST, _STATE, f".{_LIST}", f".{_STATE}")
 _CLOCK = ".clock"
 _BATCH = 100
 """Files that are moved between two looks at the clock."""
@@ -230,7 +231,7 @@ class Sweep:
         _write(self._folder / _STATE, f"{state}\n")
 
     def _remove_folder(self) -> None:
-        for name in (_LIST, _STATE, f".{_LIST}", f".{_STATE}"):
+        for name in _FILES:
             (self._folder / name).unlink(missing_ok=True)
         self._folder.rmdir()
 
@@ -272,10 +273,17 @@ def sweeps(root: Path) -> list[Sweep]:
         root: The storage's root folder.
     """
     try:
-        names = sorted(path.name for path in (root / TRASH).iterdir() if path.name != _CLOCK)
+        names = sorted(path.name for path in (root / TRASH).iterdir() if _is_of_a_run(path))
     except FileNotFoundError:
         return []
     return [Sweep(root, name) for name in names]
+
+
+def _is_of_a_run(folder: Path) -> bool:
+    """Return whether a run has created a folder; whatever else is in the trash stays."""
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    return all(each.name.isdecimal() or each.name in _FILES for each in folder.iterdir())
 
 
 def clock(root: Path) -> float:

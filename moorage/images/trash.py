@@ -18,12 +18,14 @@ class TrashedRun:
         at: When, in seconds since 1970.
         is_complete: Whether it has ended; if not, the next run puts everything back.
         entries: The files and folders.
+        kept_for: Seconds for which it can be restored.
     """
 
     run: str
     at: float
     is_complete: bool
     entries: tuple[Entry, ...]
+    kept_for: float = IN_TRASH
 
     @property
     def size(self) -> int:
@@ -33,7 +35,7 @@ class TrashedRun:
     @property
     def kept_until(self) -> float:
         """The time from which a collection deletes it, in seconds since 1970."""
-        return self.at + IN_TRASH
+        return self.at + self.kept_for
 
     @property
     def blobs(self) -> int:
@@ -69,11 +71,12 @@ class TrashedRun:
         return any(entry.repository == repository for entry in self.entries)
 
 
-def read_trash(output: bytes) -> tuple[TrashedRun, ...]:
+def read_trash(output: bytes, kept_for: float = IN_TRASH) -> tuple[TrashedRun, ...]:
     """Return what is in the trash, oldest first.
 
     Args:
         output: The output of `trash.sh`.
+        kept_for: Seconds for which everything can be restored.
 
     Raises:
         ValueError: It was cut, or is none.
@@ -91,5 +94,5 @@ def read_trash(output: bytes) -> tuple[TrashedRun, ...]:
             listed.append(Entry(str(path), str(digest), int(size)))
         entries = tuple(each for number, each in enumerate(listed) if number in left)
         if entries:
-            found.append(TrashedRun(run, float(at), state == State.CHECKED, entries))
+            found.append(TrashedRun(run, float(at), state == State.CHECKED, entries, kept_for))
     return tuple(found)

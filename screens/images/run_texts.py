@@ -16,7 +16,6 @@ from moorage.deploy.images_run import (
     packages_for,
 )
 from moorage.escape import one_line, printable
-from moorage.images.task import IN_TRASH
 from moorage.images.trash import TrashedRun
 from moorage.servers.facts import Facts
 from moorage.servers.run_results import REASONS
@@ -41,7 +40,7 @@ def delete_plan(plan: DeletePlan) -> Content:
         (repository, f"the whole repository, {count_text(len(trees[repository].tags), 'tag')}")
         for repository in plan.repositories
     ]
-    after = date_text(time.time() + IN_TRASH)
+    after = date_text(time.time() + plan.task.trash)
     them = "it needs" if plan.manifests == 1 else "they need"
     effect = (
         f"{count_text(plan.manifests, 'manifest')} can no longer be pulled. What only {them}, "
@@ -107,8 +106,11 @@ def _trash_lines(plan: CollectPlan) -> Iterator[Content]:
         return
     if plan.trash:
         yield Content(f"In the trash already: {exact_size(size)}.")
+    if plan.emptied:
+        old = exact_size(sum(run.size for run in plan.emptied))
+        yield Content(f"{old} of it has been there for long enough, and is deleted with this.")
     if not plan.collection.is_empty:
-        after = date_text(time.time() + IN_TRASH)
+        after = date_text(time.time() + plan.task.trash)
         yield Content(
             f"It goes to the trash, which Trash (t) restores from until {after}. The first "
             "collection after that frees the space."

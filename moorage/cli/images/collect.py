@@ -109,6 +109,8 @@ def command(
         question = "Move this to the trash?"
         if purge:
             question = "Move this to the trash and empty the trash? This cannot be undone."
+        elif plan.collection.is_empty:
+            question = "Delete this from the trash? This cannot be undone."
         if not yes and not runner.asker.confirm(question):
             output.message("Nothing was changed.")
             return ExitCode.FAILED
@@ -150,6 +152,9 @@ def _show(output: Output, plan: CollectPlan) -> None:
             else f"is deleted after {duration_text(plan.task.trash)}"
         )
         output.message(f"In the trash: {size_text(size)}, which {end}.")
+        if plan.emptied and not plan.task.purges:
+            old = size_text(sum(run.size for run in plan.emptied))
+            output.message(f"{old} of it has been there for longer, and is deleted with this.")
 
 
 def _as_json(plan: CollectPlan) -> dict[str, object]:
@@ -165,6 +170,7 @@ def _as_json(plan: CollectPlan) -> dict[str, object]:
             for repository, manifests in this.unreadable.items()
         },
         "trash_bytes": sum(run.size for run in plan.trash),
+        "emptied_bytes": sum(run.size for run in plan.emptied),
         "purges": plan.task.purges,
         "grace": plan.task.grace,
         "young": plan.task.young,

@@ -152,18 +152,17 @@ def run_change(
     _print(runner, change, plan, what, code)
     moved = change.numbers.get("bytes", 0)
     if moved and change.is_good and not (task.purges or runner.output.as_json):
-        runner.output.data(f"   {_space_text(moved)}")
+        runner.output.data(f"   {_space_text(moved, task.trash)}")
     return code
 
 
-def _space_text(moved: int) -> str:
+def _space_text(moved: int, kept_for: float) -> str:
     """Return when the space of what was moved to the trash is free."""
-    from moorage.images.task import IN_TRASH
     from moorage.units import date_text, size_text
 
     return (
         f"The {size_text(moved)} are freed when the trash is emptied: by the first collection "
-        f"after {date_text(time.time() + IN_TRASH)}, or now with 'moorage images collect --purge'."
+        f"after {date_text(time.time() + kept_for)}, or now with 'moorage images collect --purge'."
     )
 
 

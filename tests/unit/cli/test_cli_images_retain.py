@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -168,6 +169,24 @@ def test_a_plan_says_that_it_cannot_tell(
     assert found is not None
     assert (found["code"], found["severity"]) == ("retention_unknown", "destructive")
     assert "It is not known what the retention rules will remove: " in str(found["text"])
+
+
+def test_a_collection_deletes_what_was_in_the_trash_for_longer_even_if_nothing_is_new(
+    moorage: Moorage, file: Path, servers: FakeServers
+) -> None:
+    file.write_text(f"{file.read_text()}collect: {{trash: 2d}}\n")
+    server = servers[ONE]
+    server.log = "@number\tpurged\t1000\n"
+    entry = json.dumps([f"blobs/sha256/00/{'0' * 64}/data", f"sha256:{'0' * 64}", 1000])
+    for days, is_due in ((1, False), (3, True)):
+        began = int(time.time()) - days * 86400
+        server.trash = f"run0001.000\tchecked\t{began}\n0\n{entry}\n\n".encode()
+        outcome = moorage("images", "collect", str(file), "--yes")
+        assert outcome.code == 0, outcome.stderr
+        assert ("is deleted with this" in outcome.stderr) is is_due
+        assert bool(outcome.stdout) is is_due  # a run's result
+        kept_until = moorage("images", "trash", str(file), "--json").json["runs"][0]["kept_until"]
+        assert kept_until == began + 2 * 86400
 
 
 def test_a_collection_by_hand_keeps_the_trash_as_long_as_the_answers_say(

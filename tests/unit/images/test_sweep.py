@@ -182,6 +182,20 @@ def test_a_purge_that_was_interrupted_goes_on(registry: StoredRegistry) -> None:
     assert sweeps(registry.root) == []
 
 
+def test_what_others_put_beside_the_trash_stays(registry: StoredRegistry) -> None:
+    sweep = sweep_all(registry, dead(registry))
+    trash = registry.root / TRASH
+    (trash / "note").write_text("do not touch")
+    (trash / "mine").mkdir()
+    (trash / "mine/list").write_text("eggs")
+    (trash / "mine/file").write_text("mine")
+    (trash / "link").symlink_to(trash / sweep.run)
+    assert recover(registry.root) == []
+    assert [each.run for each in sweeps(registry.root)] == [sweep.run]
+    assert (trash / "note").exists()
+    assert (trash / "mine/file").exists()
+
+
 def test_out_of_time_everything_is_put_back(registry: StoredRegistry) -> None:
     before = snapshot(registry.root)
     sweep = Sweep(registry.root, "run1")

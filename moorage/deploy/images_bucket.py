@@ -171,10 +171,12 @@ class BucketCollector:
         known_since, pulled = self.pulls()
         limits = Limits(now, young, self.task.untagged, known_since, self.task.takes_untagged)
         try:
-            plan = plan_collection(stored, limits, pulled)
+            sweeps = self._sweeps()
+            trash = [piece.entry for sweep in sweeps for piece in sweep.pieces]
+            plan = plan_collection(stored, limits, pulled, trash=trash)
         except NothingAliveError as error:
             raise StopError("failed", "images_nothing_alive") from error
-        return without_condemned(plan, condemned_in(self._sweeps()))
+        return without_condemned(plan, condemned_in(sweeps))
 
     def _sweeps(self) -> list[BucketSweep]:
         from moorage.cloud.s3_images_write import bucket_sweeps

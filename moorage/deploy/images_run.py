@@ -185,8 +185,10 @@ def plan_collect(
     settings = answers_for_images(deployment, read.facts).collect
     untagged = seconds(settings.untagged)
     limits = Limits(read.server_time, young, untagged, pulls.known_since, takes_untagged)
+    trash = read_trash_of(deployment, read)
+    entries = (entry for run in trash for entry in run.entries)
     try:
-        collection = plan_collection(read.stored, limits, pulls.last)
+        collection = plan_collection(read.stored, limits, pulls.last, trash=entries)
     except NothingAliveError as error:
         raise MoorageError(
             "no image is in use there, so nothing is removed: that is more likely a store that is "
@@ -201,7 +203,7 @@ def plan_collect(
         deployment, read, "collect", grace=grace, young=young, untagged=untagged,
         takes_untagged=takes_untagged, purges=purges,
     )  # fmt: skip
-    return CollectPlan(read, collection, task, read_trash_of(deployment, read))
+    return CollectPlan(read, collection, task, trash)
 
 
 def answers_for_images(deployment: Deployment, facts: Facts) -> Answers:

@@ -87,7 +87,7 @@ def collectable_size(read: ImagesRead, activity: Activity) -> int | None:
         activity: Their pushes and pulls, as far as they are known.
     """
     if read.bucket is not None:
-        return None  # a bucket cannot be collected yet
+        return None  # what its trash lists is still in place, so parts would overlap
     pulls = activity.pulls
     limits = Limits(read.server_time, known_since=pulls.known_since)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from moorage.images.alive import Alive, Limits, find_alive
+from moorage.images.alive import Alive, Limits, digest_it_is_about, find_alive
 from moorage.images.manifests import below
 from moorage.images.read import Stored
 from moorage.images.sweep import Entry
@@ -57,22 +57,28 @@ def plan_collection(
     limits: Limits,
     pulled: Mapping[tuple[str, str], float] | None = None,
     removed: Iterable[tuple[str, str]] = (),
+    trash: Iterable[Entry] = (),
 ) -> Collection:
     """Return what can go.
+
+    That nothing is alive is more likely a store that is not complete, unless the trash has what was
+    deleted.
 
     Args:
         stored: What the registry stores.
         limits: Until when something counts as alive without a tag.
         pulled: By repository and digest, when a manifest was last pulled by its digest.
         removed: Tags to remove, as repository and tag.
+        trash: What is in the trash.
 
     Raises:
-        NothingAliveError: There are blobs, none of them is alive or was to be removed, and they are
-            more than Moorage's checks leave.
+        NothingAliveError: There are blobs, none of them is alive or was deleted, and they are more
+            than Moorage's checks leave.
     """
     removed = frozenset(removed)
     alive = find_alive(stored.tree, stored.manifests, limits, pulled, without=removed)
-    if not (alive.blobs or removed or _is_of_checks(stored.tree)):
+    is_meant = bool(removed) or any(map(_was_deleted, trash))
+    if not (alive.blobs or is_meant or _is_of_checks(stored.tree)):
         raise NothingAliveError
     tags = tuple(_dead_tags(stored.tree, alive))
     links = [*_dead_manifests(stored.tree, alive), *_dead_layers(stored.tree, alive)]
@@ -94,6 +100,13 @@ def plan_collection(
             if each.unreadable
         },
     )
+
+
+def _was_deleted(entry: Entry) -> bool:
+    """Return whether it is a tag or repository that a collection by itself does not remove."""
+    if entry.is_repository:
+        return entry.repository != VERIFY
+    return bool(entry.tag) and not digest_it_is_about(entry.tag)
 
 
 def plan_deletion(

@@ -122,6 +122,7 @@ class Collector:
     _is_cancelled: bool = False
     _asked: Asked | None = None
     _numbers: dict[str, int] = field(default_factory=dict)
+    _trash: tuple[Entry, ...] = ()
     _sweeps: Iterator[int] = field(default_factory=count)
 
     @property
@@ -236,7 +237,7 @@ class Collector:
         known_since, pulled = self._pulls()
         limits = Limits(now, young, self.task.untagged, known_since, self.task.takes_untagged)
         try:
-            return plan_collection(stored, limits, pulled)
+            return plan_collection(stored, limits, pulled, trash=self._trash)
         except NothingAliveError as error:
             raise StopError("failed", "images_nothing_alive") from error
 
@@ -259,6 +260,7 @@ class Collector:
         self._step("images-mark")
         self._asked = Asked(self.places.log)
         stored, first = self._mark()
+        self._trash = tuple(entry for sweep in sweeps(self.root) for entry in sweep.in_trash())
         self._empty_old_trash(stored, first)
         plan = self._plan(stored, first, first)
         for repository, digests in plan.unreadable.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -184,6 +185,29 @@ def test_the_trash_is_emptied_after_its_time(
     assert status == "done", log
     assert sweeps(registry.root) == []
     assert contents(registry.root) == after
+
+
+def test_everything_can_be_collected_once_all_repositories_were_deleted(
+    registry: StoredRegistry, server: CollectorAtWork
+) -> None:
+    (status, *_), log = server.run(action="delete", repositories=["app", "other"])
+    assert status == "done", log
+    (status, *_), log = server.run()
+    assert status == "done", log
+    assert contents(registry.root) == {}
+    server.run(action="restore")
+    assert registry.read().tree.repositories["app"].tags.keys() == {"v2", "all"}
+
+
+def test_content_whose_repositories_are_missing_is_not_collected(
+    registry: StoredRegistry, server: CollectorAtWork
+) -> None:
+    registry.blob("app", b"more than a check leaves" * 100)
+    shutil.rmtree(registry.v2 / "repositories")
+    before = contents(registry.root)
+    (status, code, *_), log = server.run()
+    assert (status, code) == ("failed", "images_nothing_alive"), log
+    assert contents(registry.root) == before
 
 
 def test_layers_that_are_named_by_their_sha512_digest_stay_and_come_back(

@@ -161,8 +161,8 @@ class ImagesChange:
 def plan_collect(
     deployment: Deployment,
     *,
-    grace: float,
-    young: float,
+    grace: float | None = None,
+    young: float | None = None,
     takes_untagged: bool = False,
     purges: bool = False,
     accepts: Accepts = _accepts_none,
@@ -171,8 +171,8 @@ def plan_collect(
 
     Args:
         deployment: The deployment.
-        grace: Seconds between listing what goes and moving it.
-        young: Seconds during which whatever was written stays.
+        grace: Seconds between listing what goes and moving it; None for those of the answers.
+        young: Seconds during which whatever was written stays; None for those of the answers.
         takes_untagged: Whether manifests without a tag can go.
         purges: Whether the trash is emptied at once.
         accepts: Returns whether to connect to a store that only a server's record names.
@@ -182,8 +182,10 @@ def plan_collect(
     """
     read = read_to_move(deployment, accepts)
     pulls = read_activity(deployment).pulls
-    settings = answers_for_images(deployment, read.facts).collect
+    settings = answers_for_images(deployment.answers, read.facts).collect
     untagged = seconds(settings.untagged)
+    grace = seconds(settings.grace) if grace is None else grace
+    young = seconds(settings.young) if young is None else young
     limits = Limits(read.server_time, young, untagged, pulls.known_since, takes_untagged)
     trash = read_trash_of(deployment, read)
     entries = (entry for run in trash for entry in run.entries)
@@ -206,15 +208,15 @@ def plan_collect(
     return CollectPlan(read, collection, task, trash)
 
 
-def answers_for_images(deployment: Deployment, facts: Facts) -> Answers:
+def answers_for_images(answers: Answers, facts: Facts) -> Answers:
     """Return the answers; without a file, those that were applied last.
 
     Args:
-        deployment: The deployment.
+        answers: The deployment's answers.
         facts: The facts of the server that stores the images.
     """
-    if deployment.answers.registry.domain != UNKNOWN_NAME:
-        return deployment.answers
+    if answers.registry.domain != UNKNOWN_NAME:
+        return answers
     applied = as_applied(facts)
     assert applied is not None  # or its images could not have been read
     return applied.answers_here
@@ -227,7 +229,7 @@ def kept_for(deployment: Deployment, read: ImagesRead) -> float:
         deployment: The deployment.
         read: Its images.
     """
-    return seconds(answers_for_images(deployment, read.facts).collect.trash)
+    return seconds(answers_for_images(deployment.answers, read.facts).collect.trash)
 
 
 def plan_delete(

@@ -145,7 +145,7 @@ def engine_rules(rules: Iterable[RetentionRule]) -> tuple[Rule, ...]:
 
 
 def _rules(deployment: Deployment, read: ImagesRead) -> tuple[RetentionRule, ...]:
-    answers = answers_for_images(deployment, read.facts)
+    answers = answers_for_images(deployment.answers, read.facts)
     if not answers.retention:
         raise MoorageError(
             "the answers have no retention rules, so every tag stays.",

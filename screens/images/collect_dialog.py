@@ -7,6 +7,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
+from moorage.answers.model_retention import Collect
 from moorage.durations import FORM, seconds
 from screens.images.source import CollectOptions
 from tui.widgets.choice import Toggle
@@ -25,7 +26,11 @@ _PURGE = "For a full disk: nothing in the trash can be restored then"
 
 
 class CollectDialog(AskingDialog[CollectOptions | None]):
-    """The options of a collection."""
+    """The options of a collection.
+
+    Args:
+        settings: What the answers say.
+    """
 
     DEFAULT_CSS = """
     CollectDialog > .dialog--box { width: 84; }
@@ -34,14 +39,17 @@ class CollectDialog(AskingDialog[CollectOptions | None]):
     CollectDialog #purge-help { margin-bottom: 1; }
     """
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Collect) -> None:
         super().__init__()
         self._grace = Field(
-            "Grace period", value="1h", help_text=_GRACE, explanation=f"{_GRACE}: {FORM}."
+            "Grace period",
+            value=settings.grace,
+            help_text=_GRACE,
+            explanation=f"{_GRACE}: {FORM}.",
         )
         self._young = Field(
             "Keep younger",
-            value="24h",
+            value=settings.young,
             help_text=_YOUNG,
             explanation=f"{_YOUNG}: {FORM}. A push that takes longer can fail.",
         )

@@ -452,10 +452,11 @@ class ImagesScreen(Screen[None]):
     @work(exclusive=True, group="read")
     async def action_collect(self) -> None:
         """Free the space that nothing needs."""
-        options = await self.app.push_screen_wait(CollectDialog())
+        source = self._source
+        settings = source.collect_settings(self._images)
+        options = await self.app.push_screen_wait(CollectDialog(settings))
         if options is None:
             return
-        source = self._source
         plan = await self._planned("Planning the collection", lambda: source.plan_collect(options))
         if plan is None:
             return

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from moorage.answers.model import Answers
+from moorage.answers.model_retention import Collect
 from moorage.deploy.activity import Activity
 from moorage.deploy.events import Event
 from moorage.deploy.images import ImagesRead
@@ -145,6 +146,18 @@ class ImagesOnServers:
         self._open()
         with beside_keys():
             return self._operations.read_image(images.read, images.usage, tag.repository, tag.name)
+
+    def collect_settings(self, images: Images | None) -> Collect:
+        """Return what the answers say about collections.
+
+        Args:
+            images: The images, if they were read.
+        """
+        from moorage.deploy.images_run import answers_for_images
+
+        if images is None:
+            return self._answers.collect
+        return answers_for_images(self._answers, images.read.facts).collect
 
     def plan_delete(self, names: Sequence[str]) -> DeletePlan:
         """Plan a deletion; see :func:`moorage.deploy.images_run.plan_delete`."""

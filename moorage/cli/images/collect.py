@@ -43,11 +43,11 @@ class _Duration(click.ParamType[float]):
 @click.command("collect", epilog=_EXAMPLES)
 @deployment_arguments()
 @click.option(
-    "--grace", type=_Duration(), default="1h", show_default=True,
+    "--grace", type=_Duration(), show_default="collect.grace of the answers, or 1h",
     help="How long pushes in progress get to end before anything is moved.",
 )  # fmt: skip
 @click.option(
-    "--young", type=_Duration(), default="24h", show_default=True,
+    "--young", type=_Duration(), show_default="collect.young of the answers, or 24h",
     help="Keep what was pushed within this time. A push that takes longer can fail.",
 )  # fmt: skip
 @click.option(
@@ -63,8 +63,8 @@ def command(
     context: click.Context,
     /,
     *,
-    grace: float,
-    young: float,
+    grace: float | None,
+    young: float | None,
     untagged_now: bool,
     purge: bool,
     yes: bool,

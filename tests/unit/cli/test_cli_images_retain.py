@@ -189,12 +189,15 @@ def test_a_collection_deletes_what_was_in_the_trash_for_longer_even_if_nothing_i
         assert kept_until == began + 2 * 86400
 
 
-def test_a_collection_by_hand_keeps_the_trash_as_long_as_the_answers_say(
+def test_a_collection_by_hand_keeps_what_the_answers_say(
     moorage: Moorage, file: Path, servers: FakeServers
 ) -> None:
-    file.write_text(f"{file.read_text()}collect: {{trash: 14d}}\n")
+    file.write_text(f"{file.read_text()}collect: {{trash: 14d, grace: 5m, young: 2h}}\n")
     entry = '["blobs/sha256/00/00/data", "sha256:00", 2048]'
     servers[ONE].trash = f"run1.000\tchecked\t{time.time()}\n0\n{entry}\n\n".encode()
     outcome = moorage("images", "collect", str(file), "--yes")
     assert outcome.code == 0
     assert "is deleted after 14 days" in outcome.stderr
+    for options, grace, young in ((), 300.0, 7200.0), (("--grace", "0s"), 0.0, 7200.0):
+        plan = moorage("images", "collect", str(file), *options, "--yes", "--json").json["plan"]
+        assert (plan["grace"], plan["young"]) == (grace, young)

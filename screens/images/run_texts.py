@@ -149,7 +149,7 @@ def change_text(change: ImagesChange, action: str) -> Content:
     deleted = [count_text(numbers[key], *words) for key, words in names.items() if numbers.get(key)]
     parts = [f"Deleted {' and '.join(deleted)}"] if deleted else []
     if action == "delete" and deleted:
-        parts[0] += ": t shows the trash, which restores for 7 days"
+        parts[0] += ": t shows the trash, which can restore it"
     if numbers.get("blobs") and action != "delete":
         blobs = count_text(numbers["blobs"], "blob")
         parts.append(f"Moved {exact_size(numbers.get('bytes', 0))} in {blobs} to the trash")

@@ -102,7 +102,7 @@ def test_what_clients_send_stays_in_its_column(
     assert len(found[3]["path"]) > 6000
     shown = call("logs", "moorage.yml").stdout
     assert "\x1b" not in shown
-    assert '401 GET    "a\\\\x09201\\\\x09PUT /v2/x" ' in shown
+    assert ' user="a\\\\x09201\\\\x09PUT /v2/x"' in shown
 
 
 def test_the_registry_can_log_as_json(
@@ -188,6 +188,8 @@ def test_following_survives_lost_connections_and_rotated_logs(
         "first", "rotated", "away", "away-rotated", "last", *(f"n{number}" for number in numbers)
     ]  # fmt: skip
     notices = [row["notice"] for row in found if "notice" in row]
+    # Of nginx's errors, which nobody waited for above, the log can be rotated twice meanwhile.
+    notices = [notice for notice in notices if "rotated twice" not in notice]
     assert len(notices) == 4, notices
     assert all(each.startswith("Reconnected after ") for each in notices[1::2])
     journal = [row["message"] for row in found if row.get("program") == "docker-registry"]

@@ -12,6 +12,12 @@ from moorage.servers.run_results import REASONS, RunStatus, describe_reason, rea
 
 _ROOT = Path(__file__).parents[3]
 _SHELL = sorted((_ROOT / "templates" / "shell").rglob("*.sh"))
+_PROGRAMS = [
+    path
+    for pattern in ("images/*.py", "deploy/images_bucket*.py")
+    for path in (_ROOT / "moorage").glob(pattern)
+]
+_STOPS = re.compile(r'(?:StopError|_finish|_Result)\(\s*"\w+", "(\w+)"')
 _ENDS = re.compile(r"\bfail (?!\$)([a-z0-9_]+)|\bfinish \w+ (\w+)|@result\\t\w+\\t(?!%s)(\w+)")
 
 
@@ -68,8 +74,8 @@ def test_every_code_of_the_shell_has_a_message_and_is_documented() -> None:
         for code in found
         if code
     }
-    collector = (_ROOT / "moorage" / "images" / "collector.py").read_text("utf-8")
-    codes |= {*re.findall(r'(?:StopError|_finish)\(\s*"\w+", "(\w+)"', collector)}
+    for path in _PROGRAMS:
+        codes |= {*_STOPS.findall(path.read_text("utf-8"))}
     assert codes <= set(REASONS)
     unused = set(REASONS) - codes - {"hook_failed", "hook_timed_out", "run_interrupted"}
     assert not unused

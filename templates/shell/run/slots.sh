@@ -128,6 +128,9 @@ stop_slot_later() {
         printf '@warning\tslot %s keeps running: the unit that stops it could not be started: %s\n' "$1" "$(tail -n 1 drain.log)"
         return
     fi
+    # That unit does it as well, in case this run is killed here; but it may not have got to it yet, and after
+    # a crash of the server the slot is not to be started again.
+    systemctl disable -q "moorage-registry@$1"
     say "slot $1 still has $transfers transfers; it stops by itself when they have finished, after $((plan_drain_seconds / 3600)) hours at the latest"
 }
 

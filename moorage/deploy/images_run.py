@@ -250,7 +250,7 @@ def plan_delete(
     for name in names:
         repository, tag = _repository_and_tag(name, read)
         there = stored.tree.repositories.get(repository)
-        if there is None or (tag and tag not in there.tags):
+        if there is None or (tag and tag not in there.tags) or _lacks_tag(name):
             reason = _why_invalid(name, repository, tag)
             raise MoorageError(
                 f"{name} {reason or 'does not exist'}.", server=read.server, code="no_such_image",
@@ -294,7 +294,7 @@ def plan_restore(
     tags, repositories = [], []
     for name in names:
         repository, tag = _repository_and_tag(name, read)
-        if not any(each.has(repository, tag) for each in trash):
+        if not any(each.has(repository, tag) for each in trash) or _lacks_tag(name):
             reason = _why_invalid(name, repository, tag)
             raise MoorageError(
                 f"{name} {reason or 'is not in the trash'}.", server=read.server,
@@ -332,12 +332,19 @@ def _repository_and_tag(name: str, read: ImagesRead) -> tuple[str, str]:
     return repository, tag
 
 
+def _lacks_tag(name: str) -> bool:
+    """Return whether a tag was to follow, as in app:$TAG in a script without TAG."""
+    return name.endswith(":")
+
+
 def _why_invalid(name: str, repository: str, tag: str) -> str:
     """Return why nothing can have such a name; empty if something can."""
     if "*" in name or "?" in name or "[" in name:
         return "is a pattern, and this command takes none: name each repository or tag"
     if "@" in name:
         return "is a digest, and this command takes only repositories and tags"
+    if _lacks_tag(name):
+        return "ends with a colon, and no tag follows: leave it out to name the whole repository"
     if not _REPOSITORY.fullmatch(repository) or (tag and not _TAG.fullmatch(tag)):
         return "is not a valid name: expected REPOSITORY or REPOSITORY:TAG, in lower case"
     return ""

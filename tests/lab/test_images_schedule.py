@@ -114,6 +114,13 @@ def test_the_schedule(operator: Operator, server: LabServer) -> None:
     assert client_of(operator, server).pull("other", "old")
     assert server.run(f"systemctl is-active {TIMER}").stdout.strip() == "active"
 
+    # A new schedule does not make up for times before it was in effect.
+    server.run(f"touch -d '2 days ago' /var/lib/systemd/timers/stamp-{TIMER}")
+    operator.install(operator.answers([server], **{**parts, "collect": {"when": "daily"}}))
+    time.sleep(2)
+    began = "systemctl show -P ExecMainStartTimestampMonotonic moorage-collect.service"
+    assert server.run(began).stdout.strip() == "0"
+
     # Without a schedule, nothing of it is left.
     operator.install(operator.answers([server], retention=parts["retention"]))
     assert server.run(f"systemctl is-active {TIMER}", check=False).stdout.strip() == "inactive"

@@ -20,13 +20,18 @@ set_schedule() {
         printf '@warning\tmoorage-collect.timer was not changed: %s\n' "$(tail -n 1 schedule.log)"
 }
 
+# The time of this file is that of the last run, for systemd; with an older one, the timer would make up at
+# once for a time that the new schedule had before it was in effect.
+stamp=/var/lib/systemd/timers/stamp-moorage-collect.timer
+
 start_schedule() {
-    systemctl daemon-reload && systemctl enable -q moorage-collect.timer && systemctl restart moorage-collect.timer
+    mkdir -p "${stamp%/*}" && touch "$stamp" && systemctl daemon-reload && systemctl enable -q moorage-collect.timer && systemctl restart moorage-collect.timer
 }
 
 # Its files are gone already.
 stop_schedule() {
     rm -f /etc/systemd/system/timers.target.wants/moorage-collect.timer
     systemctl stop moorage-collect.timer
+    rm -f "$stamp"
     systemctl daemon-reload
 }

@@ -171,6 +171,18 @@ def test_a_plan_says_that_it_cannot_tell(
     assert "It is not known what the retention rules will remove: " in str(found["text"])
 
 
+@pytest.mark.parametrize("command", ["delete", "restore"])
+def test_a_name_whose_tag_is_missing_does_not_mean_the_whole_repository(
+    moorage: Moorage, file: Path, servers: FakeServers, command: str
+) -> None:
+    entry = json.dumps(["repositories/other/_manifests", "", 0])
+    servers[ONE].trash = f"run0001.000\tchecked\t{int(time.time())}\n0\n{entry}\n\n".encode()
+    outcome = moorage("images", command, str(file), "other:", "--yes")
+    assert outcome.code == 1
+    assert "ends with a colon, and no tag follows" in outcome.stderr
+    assert servers[ONE].runs == 0
+
+
 def test_a_collection_deletes_what_was_in_the_trash_for_longer_even_if_nothing_is_new(
     moorage: Moorage, file: Path, servers: FakeServers
 ) -> None:

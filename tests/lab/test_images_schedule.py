@@ -115,7 +115,7 @@ def test_the_schedule(operator: Operator, server: LabServer) -> None:
     assert server.run(f"systemctl is-active {TIMER}").stdout.strip() == "active"
 
     # A new schedule does not make up for times before it was in effect.
-    server.run(f"touch -d '2 days ago' /var/lib/systemd/timers/stamp-{TIMER}")
+    server.run(f"touch -d '2 days ago' {layout.COLLECT_STAMP}")
     operator.install(operator.answers([server], **{**parts, "collect": {"when": "daily"}}))
     time.sleep(2)
     began = "systemctl show -P ExecMainStartTimestampMonotonic moorage-collect.service"
@@ -124,6 +124,6 @@ def test_the_schedule(operator: Operator, server: LabServer) -> None:
     # Without a schedule, nothing of it is left.
     operator.install(operator.answers([server], retention=parts["retention"]))
     assert server.run(f"systemctl is-active {TIMER}", check=False).stdout.strip() == "inactive"
-    for file in (*layout.COLLECT_FILES, layout.COLLECT_WANTED):
+    for file in (*layout.COLLECT_FILES, layout.COLLECT_WANTED, layout.COLLECT_STAMP):
         assert not _exists(server, file), file
     assert _schedule(operator, answers)[0] is None

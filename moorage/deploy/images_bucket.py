@@ -25,11 +25,13 @@ from moorage.images.collection import (
     NothingAliveError,
     plan_collection,
     plan_deletion,
+    still_dead,
 )
-from moorage.images.collector import MOST_WARNINGS, StopError
+from moorage.images.collector import StopError, outdated_tags, tags_to_delete
 from moorage.images.manifests import Manifest, UnreadableManifestError, parse_manifest
 from moorage.images.read import Stored
-from moorage.images.retention import Pulls, apply_rules, removed_tags, with_indexes
+from moorage.images.restore import is_of, kept_warnings
+from moorage.images.retention import Pulls
 from moorage.images.sweep import V2, Entry, State
 from moorage.units import count_text, size_text
 
@@ -216,11 +218,7 @@ class BucketCollector:
         self.gates.step("images-mark")
         stored, now = self._mark()
         plan = self._plan(stored, now, first)
-        entries = [entry for entry in plan.entries if entry.path in condemned]
-        # A link that is not condemned needs its content.
-        kept = {e.digest for e in plan.entries if e.path not in condemned and e.is_link}
-        kept |= _needed_by(kept, stored)
-        self._move([entry for entry in entries if entry.digest not in kept], stored, now)
+        self._move(still_dead(plan, condemned, stored.manifests), stored, now)
 
     def _forget_alive(self, stored: Stored, now: float) -> None:
         """Take off the lists of the trash what is needed again."""
@@ -500,17 +498,7 @@ class BucketCollector:
         # Whatever was written just before the beginning counts as written since.
         time.sleep(CLOCK_STEP)
         stored, now = self._mark()
-        tags = []
-        for repository, tag, digest in self.task.tags:
-            there = stored.tree.repositories.get(repository)
-            found = there.tags.get(tag) if there is not None else None
-            if found is None or found.digest != digest:
-                raise StopError("failed", "images_tag_changed", f"{repository}:{tag}")
-            tags.append((repository, tag))
-        for repository in self.task.repositories:
-            there = stored.tree.repositories.get(repository)
-            if there is not None and there.is_in_use(now):
-                raise StopError("failed", "images_in_use", repository)
+        tags = tags_to_delete(self.task, stored, now)
         entries = plan_deletion(stored, now, tags, self.task.repositories)
         self._move(entries, stored, now)
         for repository, tag, digest in self.task.tags:
@@ -528,13 +516,7 @@ class BucketCollector:
         time.sleep(CLOCK_STEP)
         stored, now = self._mark()
         known_since, pulled = self.pulls()
-        pulls = with_indexes(Pulls(pulled, known_since), stored.tree, stored.manifests)
-        outdated = removed_tags(apply_rules(stored.tree, self.task.rules, pulls, now))
-        tags = sorted(
-            (name, tag)
-            for name, tag, digest in self.task.tags
-            if (name, tag) in outdated and stored.tree.repositories[name].tags[tag].digest == digest
-        )
+        tags = outdated_tags(self.task, stored, Pulls(pulled, known_since), now)
         self.gates.say(f"the retention rules remove {count_text(len(tags), 'tag')}")
         self._move(plan_deletion(stored, now, tags), stored, now)
 
@@ -553,7 +535,7 @@ class BucketCollector:
             return not entry.is_content and bool(entry.digest) and (is_wanted or not chosen)
 
         def is_named(entry: Entry) -> bool:
-            is_wanted = any(_is_of(entry, *each) for each in chosen)
+            is_wanted = any(is_of(entry, *each) for each in chosen)
             return not entry.is_content and (is_wanted or not chosen)
 
         found = any(is_named(piece.entry) for sweep in sweeps for piece in sweep.pieces)
@@ -574,7 +556,7 @@ class BucketCollector:
     ) -> None:
         """Say which tags keep a new image, because they were pushed again."""
         kept = [
-            (*path.removeprefix("repositories/").split("/_manifests/tags/"), digest)
+            (piece.entry.repository, path.split("/")[-3], digest)
             for sweep in sweeps
             for piece in sweep.pieces
             if is_named(piece.entry)
@@ -582,14 +564,8 @@ class BucketCollector:
             if path.endswith("/current/link") and (digest := sweep.replaced(path))
         ]
         self.numbers["kept_tags"] = len(kept)
-        for repository, tag, digest in kept[:MOST_WARNINGS]:
-            self.gates.warn(
-                f"{repository}:{tag.partition('/')[0]} was pushed again after it was deleted, so "
-                f"it keeps its new image. The deleted one is back without a tag: "
-                f"{repository}@{digest}"
-            )
-        if len(kept) > MOST_WARNINGS:
-            self.gates.warn(f"{len(kept) - MOST_WARNINGS} more tags were pushed again")
+        for text in kept_warnings(kept):
+            self.gates.warn(text)
 
     def _needed_to_restore(
         self, sweeps: Sequence[BucketSweep], chosen: Sequence[tuple[str, str]]
@@ -598,7 +574,7 @@ class BucketCollector:
             digest
             for sweep in sweeps
             for piece in sweep.pieces
-            if any(_is_of(piece.entry, *each) for each in chosen)
+            if any(is_of(piece.entry, *each) for each in chosen)
             for digest in _digests_of(piece)
         ]
         needed: set[str] = set()
@@ -656,18 +632,6 @@ def _needed_content(alive: Alive, stored: Stored) -> set[str]:
     return found
 
 
-def _needed_by(digests: set[str], stored: Stored) -> set[str]:
-    found: set[str] = set()
-    waiting = list(digests)
-    while waiting:
-        manifest = stored.manifests.get(waiting.pop())
-        if manifest is not None:
-            parts = {part.digest for part in (*manifest.blobs, *manifest.children)}
-            waiting += parts - found
-            found |= parts
-    return found
-
-
 def _parts(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
     """Yield pieces that are moved while writes are held once."""
     part: list[Piece] = []
@@ -713,9 +677,3 @@ def _digests_of(piece: Piece) -> Iterator[str]:
         parts = path.split("/")
         if parts[-1] == "link" and len(parts) > 2 and parts[-3] in {"sha256", "sha512"}:
             yield f"{parts[-3]}:{parts[-2]}"
-
-
-def _is_of(entry: Entry, repository: str, tag: str) -> bool:
-    if tag:
-        return entry.path == f"repositories/{repository}/_manifests/tags/{tag}"
-    return entry.repository == repository

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 
 from moorage.images.alive import Alive, Limits, digest_it_is_about, find_alive
-from moorage.images.manifests import below
+from moorage.images.manifests import Manifest, below
 from moorage.images.read import Stored
 from moorage.images.sweep import Entry
 from moorage.images.tree import Tree
@@ -100,6 +100,28 @@ def plan_collection(
             if each.unreadable
         },
     )
+
+
+def still_dead(
+    plan: Collection, condemned: Set[str], manifests: Mapping[str, Manifest]
+) -> list[Entry]:
+    """Return what a second plan has in common with a first one, and nothing else needs.
+
+    Args:
+        plan: The second plan.
+        condemned: The paths in the first.
+        manifests: The parsed manifests, by digest.
+    """
+    # A link that is not condemned needs its content.
+    waiting = [each.digest for each in plan.entries if each.path not in condemned and each.is_link]
+    kept = set(waiting)
+    while waiting:
+        manifest = manifests.get(waiting.pop())
+        if manifest is not None:
+            parts = {part.digest for part in (*manifest.blobs, *manifest.children)}
+            waiting += parts - kept
+            kept |= parts
+    return [each for each in plan.entries if each.path in condemned and each.digest not in kept]
 
 
 def _was_deleted(entry: Entry) -> bool:

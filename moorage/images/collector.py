@@ -35,11 +35,17 @@ from typing import Any
 from moorage.images.activity import parse_index
 from moorage.images.alive import CLOCK_STEP, Alive, Limits, find_alive
 from moorage.images.asked import Asked, LogLostError
-from moorage.images.collection import Collection, NothingAliveError, plan_collection, plan_deletion
+from moorage.images.collection import (
+    Collection,
+    NothingAliveError,
+    plan_collection,
+    plan_deletion,
+    still_dead,
+)
 from moorage.images.hold import Hold, can_hold, clear, condemn, pardon
 from moorage.images.manifests import Manifest
 from moorage.images.read import Stored, read_stored
-from moorage.images.restore import restore
+from moorage.images.restore import kept_warnings, restore
 from moorage.images.retention import Pulls, apply_rules, removed_tags, with_indexes
 from moorage.images.settings import unfit_settings
 from moorage.images.spare import Watch, empty_folders, find_spared
@@ -68,7 +74,6 @@ ENOUGH = 0.5
 """Seconds that moving so many files can take. If it took longer, they would go back, which changes
 their time: then they count as written since, and what they refer to stays."""
 TRIES = 3
-MOST_WARNINGS = 20
 _NO_REGISTRY = 3
 
 
@@ -305,25 +310,8 @@ class Collector:
         empty = empty_folders(self.root)
         stored, now = self._mark()
         plan = self._plan(stored, now, first)
-        entries = [entry for entry in plan.entries if entry.path in condemned]
-        # A link that is not condemned needs its content.
-        kept = {e.digest for e in plan.entries if e.path not in condemned and e.is_link}
-        kept |= self._needed_by(kept, stored)
-        entries = [entry for entry in entries if entry.digest not in kept]
         self._check_cancelled()
-        self._move(entries, stored, since, empty)
-
-    def _needed_by(self, digests: set[str], stored: Stored) -> set[str]:
-        found: set[str] = set()
-        waiting = list(digests)
-        while waiting:
-            manifest = stored.manifests.get(waiting.pop())
-            if manifest is None:
-                continue
-            parts = {part.digest for part in (*manifest.blobs, *manifest.children)}
-            waiting += parts - found
-            found |= parts
-        return found
+        self._move(still_dead(plan, condemned, stored.manifests), stored, since, empty)
 
     def _move(
         self,
@@ -455,17 +443,7 @@ class Collector:
         since = clock(self.root)
         empty = empty_folders(self.root)
         stored, now = self._mark()
-        tags = []
-        for repository, tag, digest in self.task.tags:
-            there = stored.tree.repositories.get(repository)
-            found = there.tags.get(tag) if there is not None else None
-            if found is None or found.digest != digest:
-                raise StopError("failed", "images_tag_changed", f"{repository}:{tag}")
-            tags.append((repository, tag))
-        for repository in self.task.repositories:
-            there = stored.tree.repositories.get(repository)
-            if there is not None and there.is_in_use(now):
-                raise StopError("failed", "images_in_use", repository)
+        tags = tags_to_delete(self.task, stored, now)
         entries = plan_deletion(stored, now, tags, self.task.repositories)
         self._check_cancelled()
         self._move(entries, stored, since, empty)
@@ -491,25 +469,13 @@ class Collector:
         since = clock(self.root)
         empty = empty_folders(self.root)
         stored, now = self._mark()
-        tags = self._outdated_tags(stored, now)
+        known_since, pulled = self._pulls()
+        tags = outdated_tags(self.task, stored, Pulls(pulled, known_since), now)
         say(f"the retention rules remove {len(tags)} tags")
         self._check_cancelled()
         entries = plan_deletion(stored, now, tags)
         # Only links go, as when tags are deleted by name.
         self._move(entries, stored, since, empty, self.task.looks[:1])
-
-    def _outdated_tags(self, stored: Stored, now: float) -> list[tuple[str, str]]:
-        """Return the tags to remove; on the operator's word, only those that were shown."""
-        known_since, pulled = self._pulls()
-        pulls = with_indexes(Pulls(pulled, known_since), stored.tree, stored.manifests)
-        tags = removed_tags(apply_rules(stored.tree, self.task.rules, pulls, now))
-        if self.task.action != "scheduled":
-            tags &= {
-                (name, tag)
-                for name, tag, digest in self.task.tags
-                if (name, tag) in tags and stored.tree.repositories[name].tags[tag].digest == digest
-            }
-        return sorted(tags)
 
     def _is_there(self, repository: str, tag: str, digest: str) -> bool:
         folder = self.root / V2 / "repositories" / repository / "_manifests/tags" / tag
@@ -522,13 +488,8 @@ class Collector:
         restored = restore(self.root, chosen)
         self._numbers["restored"] = restored.files
         self._numbers["kept_tags"] = len(restored.kept)
-        for repository, tag, digest in restored.kept[:MOST_WARNINGS]:
-            warn(
-                f"{repository}:{tag} was pushed again after it was deleted, so it keeps its new "
-                f"image. The deleted one is back without a tag: {repository}@{digest}"
-            )
-        if len(restored.kept) > MOST_WARNINGS:
-            warn(f"{len(restored.kept) - MOST_WARNINGS} more tags were pushed again")
+        for text in kept_warnings(restored.kept):
+            warn(text)
         if not restored.is_found:
             raise StopError("failed", "images_not_in_trash")
 
@@ -573,6 +534,49 @@ class Collector:
         except OSError:
             status, code, line = "failed", "cannot_write", str(result)
         print(f"@result\t{status}\t{code}\t{line}", flush=True)
+
+
+def tags_to_delete(task: Task, stored: Stored, now: float) -> list[tuple[str, str]]:
+    """Return the tags that the operator named, as repository and tag.
+
+    Args:
+        task: The task.
+        stored: What the registry stores now.
+        now: The time at which the listing began, in seconds since 1970.
+
+    Raises:
+        StopError: A tag names another image than the operator saw, or a repository is in use.
+    """
+    for repository, tag, digest in task.tags:
+        there = stored.tree.repositories.get(repository)
+        found = there.tags.get(tag) if there is not None else None
+        if found is None or found.digest != digest:
+            raise StopError("failed", "images_tag_changed", f"{repository}:{tag}")
+    for repository in task.repositories:
+        there = stored.tree.repositories.get(repository)
+        if there is not None and there.is_in_use(now):
+            raise StopError("failed", "images_in_use", repository)
+    return [(repository, tag) for repository, tag, _ in task.tags]
+
+
+def outdated_tags(task: Task, stored: Stored, pulls: Pulls, now: float) -> list[tuple[str, str]]:
+    """Return the tags that the rules remove; on the operator's word, only those that were shown.
+
+    Args:
+        task: The task.
+        stored: What the registry stores now.
+        pulls: The pulls that are known.
+        now: The time at which the listing began, in seconds since 1970.
+    """
+    pulls = with_indexes(pulls, stored.tree, stored.manifests)
+    tags = removed_tags(apply_rules(stored.tree, task.rules, pulls, now))
+    if task.action != "scheduled":
+        tags &= {
+            (name, tag)
+            for name, tag, digest in task.tags
+            if (name, tag) in tags and stored.tree.repositories[name].tags[tag].digest == digest
+        }
+    return sorted(tags)
 
 
 def _has_root(config: str, root: str) -> bool:

@@ -10,6 +10,8 @@ from moorage.images.contents import Contents
 from moorage.images.read import SHA256
 from moorage.images.sweep import V2, Entry, State, Sweep, sweeps, tag_folders
 
+_MOST_WARNINGS = 20
+
 
 @dataclass(frozen=True)
 class Restored:
@@ -47,6 +49,21 @@ def restore(root: Path, chosen: Sequence[tuple[str, str]]) -> Restored:
     return Restored(files, tuple(kept), is_found)
 
 
+def kept_warnings(kept: Sequence[tuple[str, str, str]]) -> Iterator[str]:
+    """Yield a sentence for each tag that was pushed again; the number of those beyond the first.
+
+    Args:
+        kept: See :class:`Restored`.
+    """
+    for repository, tag, digest in kept[:_MOST_WARNINGS]:
+        yield (
+            f"{repository}:{tag} was pushed again after it was deleted, so it keeps its new "
+            f"image. The deleted one is back without a tag: {repository}@{digest}"
+        )
+    if len(kept) > _MOST_WARNINGS:
+        yield f"{len(kept) - _MOST_WARNINGS} more tags were pushed again"
+
+
 def _put_back(root: Path, trash: Sequence[Sweep], chosen: Sequence[tuple[str, str]]) -> int:
     back = 0
     if not chosen:
@@ -60,7 +77,7 @@ def _put_back(root: Path, trash: Sequence[Sweep], chosen: Sequence[tuple[str, st
     for is_wanted in (
         lambda entry: entry.is_content and entry.digest in needed,
         lambda entry: entry.digest in needed and entry.repository in found,
-        lambda entry: any(_is_of(entry, *each) for each in chosen),
+        lambda entry: any(is_of(entry, *each) for each in chosen),
     ):
         for sweep in trash:
             back += sweep.put_back(is_wanted)
@@ -113,7 +130,7 @@ def _chosen_in(
     """Yield what was chosen, and where it is in the trash."""
     for sweep in trash:
         for entry, place in sweep.places():
-            if not chosen or any(_is_of(entry, *each) for each in chosen):
+            if not chosen or any(is_of(entry, *each) for each in chosen):
                 yield entry, place
 
 
@@ -141,8 +158,14 @@ def _digests_below(entry: Entry, place: Path) -> Iterator[str]:
             yield text
 
 
-def _is_of(entry: Entry, repository: str, tag: str) -> bool:
-    """Return whether an entry is a tag, or part of a repository."""
+def is_of(entry: Entry, repository: str, tag: str) -> bool:
+    """Return whether an entry is a tag, or part of a repository.
+
+    Args:
+        entry: The entry.
+        repository: The repository.
+        tag: The tag; empty for the whole repository.
+    """
     if tag:
         return (entry.repository, entry.tag) == (repository, tag)
     return entry.repository == repository

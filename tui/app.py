@@ -386,8 +386,7 @@ class WizardApp(DeploymentApp):
             return
         from screens.apply.screen import ApplyScreen
         from screens.done.screen import DoneScreen
-        from screens.images.screen import ImagesScreen
-        from screens.users.screen import UsersScreen
+        from tui.staging_screen import StagingScreen
 
         if isinstance(self.screen, ApplyScreen):
             self.screen.action_cancel()
@@ -395,7 +394,7 @@ class WizardApp(DeploymentApp):
         if isinstance(self.screen, DoneScreen):
             self.screen.ask_to_leave(self._leave, ends=True)
             return
-        if isinstance(self.screen, UsersScreen | ImagesScreen):
+        if isinstance(self.screen, StagingScreen):
             self.screen.ask_to_leave(self._leave, ends=True)
             return
         if session.draft.has_typed_secrets:

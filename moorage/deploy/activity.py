@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -335,16 +334,9 @@ def index_of(server: str, completed: Completed) -> Index:
             "python3 is not installed, which reads nginx's log.", server=server,
             code="activity_without_python", advice="Apply the answers: that installs it.",
         )  # fmt: skip
-    if completed.exit_status != 0:
-        reason = completed.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
-        raise _unreadable(server, reason[0] if reason else f"status {completed.exit_status}")
     try:
-        stream = zlib.decompressobj(wbits=31)
-        text = stream.decompress(completed.stdout, _MOST)
-        if not stream.eof:
-            raise ValueError("the output was cut")
-        return parse_index(text.decode("ascii"))
-    except (zlib.error, ValueError, IndexError) as error:
+        return parse_index(completed.unpacked(_MOST).decode("ascii"))
+    except (ValueError, IndexError) as error:
         raise _unreadable(server, str(error)) from error
 
 

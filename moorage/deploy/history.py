@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -260,17 +259,10 @@ def _log_lines(server: str, text: str) -> Iterator[StepBegan | LogLine]:
 
 
 def _unpacked(server: str, completed: Completed) -> str:
-    if completed.exit_status != 0:
-        reason = completed.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
-        raise _unreadable(server, reason[0] if reason else f"status {completed.exit_status}")
     try:
-        stream = zlib.decompressobj(wbits=31)
-        text = stream.decompress(completed.stdout, _MOST)
-        if not stream.eof:
-            raise ValueError("the output was cut")
-    except (zlib.error, ValueError) as error:
+        return completed.unpacked(_MOST).decode("utf-8", "replace")
+    except ValueError as error:
         raise _unreadable(server, str(error)) from error
-    return text.decode("utf-8", "replace")
 
 
 def _unreadable(server: str, reason: str) -> MoorageError:

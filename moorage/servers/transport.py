@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +44,27 @@ class Completed:
     exit_status: int
     stdout: bytes
     stderr: bytes
+
+    def unpacked(self, most: int) -> bytes:
+        """Return the standard output of a script that compresses it with gzip.
+
+        Args:
+            most: The bytes that are decompressed at most.
+
+        Raises:
+            ValueError: The script failed, or its output was cut or is too large.
+        """
+        if self.exit_status != 0:
+            reason = self.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+            raise ValueError(reason[0] if reason else f"status {self.exit_status}")
+        stream = zlib.decompressobj(wbits=31)
+        try:
+            output = stream.decompress(self.stdout, most)
+        except zlib.error as error:
+            raise ValueError(str(error)) from error
+        if not stream.eof:
+            raise ValueError("the output was cut")
+        return output
 
 
 @dataclass(frozen=True)

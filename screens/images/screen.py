@@ -12,7 +12,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Static
 
@@ -40,8 +39,9 @@ from screens.images.tables import RepositoryTable, TagTable
 from screens.images.trash_screen import TrashScreen
 from tui.actions import bindings
 from tui.labels import describe_error
+from tui.staging_screen import StagingScreen
 from tui.tasks import in_thread
-from tui.widgets.dialog import ConfirmDialog, LeaveQuestion, NoteDialog
+from tui.widgets.dialog import ConfirmDialog, NoteDialog
 from tui.widgets.field import Field
 from tui.widgets.find_field import FindField
 from tui.widgets.header import HeaderBar
@@ -53,7 +53,7 @@ _FEW_LINES = 12
 """Lines of a plan that fit the smallest terminal."""
 
 
-class ImagesScreen(Screen[None]):
+class ImagesScreen(StagingScreen):
     """Reads the images when it is opened, and again on demand; deletes, collects and restores.
 
     Args:
@@ -542,31 +542,13 @@ class ImagesScreen(Screen[None]):
 
     # --- leaving ----------------------------------------------------------------------------
 
-    def ask_to_leave(self, leave: Callable[[], object], *, ends: bool = False) -> None:
-        """Leave, after a question if deletions are staged.
-
-        Args:
-            leave: Leaves.
-            ends: Whether the wizard ends.
-        """
-        if self._marks.staged:
-            self._confirm_leaving(leave, LeaveQuestion if ends else ConfirmDialog)
-        else:
-            leave()
-
-    @work
-    async def _confirm_leaving(
-        self, leave: Callable[[], object], question: type[ConfirmDialog]
-    ) -> None:
+    @property
+    def leave_question(self) -> tuple[str, str] | None:
+        """The question whether staged deletions are given up."""
+        if not self._marks.staged:
+            return None
         what = texts.names_text(self._marks.to_delete)
-        dialog = question(
-            "Not deleted yet",
-            f"{what} staged for deletion, but not deleted.",
-            "Discard and leave",
-            careful=True,
-        )
-        if await self.app.push_screen_wait(dialog):
-            leave()
+        return "Not deleted yet", f"{what} staged for deletion, but not deleted."
 
 
 def _next(orders: Sequence[str], order: str) -> str:

@@ -29,7 +29,7 @@ from tui.actions import bindings
 from tui.labels import describe_error
 from tui.messages import BackRequested, UsersChanged
 from tui.tasks import in_thread
-from tui.widgets.dialog import ConfirmDialog, LeaveQuestion, NoteDialog
+from tui.widgets.dialog import ConfirmDialog, NoteDialog
 from tui.widgets.find_field import FindField
 
 _OF_THE_TABLE = {"apply", "undo", "add", "password", "access", "disable", "enable", "remove",
@@ -292,31 +292,13 @@ class UsersScreen(UsersView):
             return
         self.ask_to_leave(lambda: self.post_message(BackRequested()))
 
-    def ask_to_leave(self, leave: Callable[[], object], *, ends: bool = False) -> None:
-        """Leave, after a question if changes are staged.
-
-        Args:
-            leave: Leaves.
-            ends: Whether the wizard ends.
-        """
-        if self.has_staged:
-            self._confirm_leaving(leave, LeaveQuestion if ends else ConfirmDialog)
-        else:
-            leave()
-
-    @work
-    async def _confirm_leaving(
-        self, leave: Callable[[], object], question: type[ConfirmDialog]
-    ) -> None:
+    @property
+    def leave_question(self) -> tuple[str, str] | None:
+        """The question whether staged changes are given up."""
+        if not self.has_staged:
+            return None
         what = count_text(self.staging.differences) or "The changes"
-        dialog = question(
-            "Not applied yet",
-            f"{what}, but not applied to any server.",
-            "Discard and leave",
-            careful=True,
-        )
-        if await self.app.push_screen_wait(dialog):
-            leave()
+        return "Not applied yet", f"{what}, but not applied to any server."
 
 
 def _left_out(read: UsersRead) -> ConfirmDialog:

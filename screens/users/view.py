@@ -8,7 +8,6 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Static
 
@@ -22,6 +21,7 @@ from screens.users.rows import Reading, rows_of, server_lines, table_title
 from screens.users.servers import UsersOnServers
 from screens.users.staging import Staging
 from screens.users.table import UserTable
+from tui.staging_screen import StagingScreen
 from tui.tasks import in_thread
 from tui.widgets.field import Field
 from tui.widgets.find_field import FindField
@@ -29,7 +29,7 @@ from tui.widgets.header import HeaderBar
 from tui.widgets.key_footer import KeyFooter
 
 
-class UsersView(Screen[None]):
+class UsersView(StagingScreen):
     """Reads the users when it is opened, and again on demand.
 
     Attributes:

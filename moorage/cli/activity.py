@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
-from moorage.cli.options import LOCAL_FILE, limit_option, output_of, server_options
-from moorage.cli.server_option import server_and_key_options
+from moorage.cli.file_or_servers import file_or_servers_options, open_to_read
+from moorage.cli.options import output_of, server_options
 
 _EXAMPLES = """\b
 Examples:
@@ -18,9 +18,7 @@ Examples:
 
 
 @click.command("activity", epilog=_EXAMPLES)
-@click.argument("file", metavar="[FILE]", required=False, type=LOCAL_FILE)
-@server_and_key_options
-@limit_option
+@file_or_servers_options
 @click.option(
     "--events", metavar="N", type=click.IntRange(0), default=20, show_default=True,
     help="How many pushes, pulls and deletions to show.",
@@ -37,16 +35,13 @@ Examples:
 @click.pass_context
 def command(
     context: click.Context,
+    /,
     *,
-    file: Path | None,
-    addresses: tuple[str, ...],
-    key: str | None,
-    limit: tuple[str, ...],
     events: int,
     hours: int,
     user: str,
     repository: str,
-    accepted_host_keys: tuple[str, ...],
+    **options: Any,
 ) -> int:
     """Show the last pushes and pulls with their users, requests per hour, and failed requests.
 
@@ -56,16 +51,10 @@ def command(
     Exits with 4 if a server is unreachable, and 1 if its log cannot be read; the others are shown.
     """
     from moorage.cli.activity_view import activity_as_json, activity_lines
-    from moorage.cli.answers_file import answers_of_file_or_servers
-    from moorage.cli.runner import open_deployment
     from moorage.errors import ExitCode
 
     output = output_of(context)
-    answers = answers_of_file_or_servers(context, file, addresses, key)
-    with open_deployment(
-        output, answers, limit=limit, accepted_host_keys=accepted_host_keys
-    ) as runner:
-        runner.asker.asks_for_logins_only = True
+    with open_to_read(context, options) as runner:
         activity = runner.query(runner.operations.read_activity)
     shown = [
         event

@@ -6,11 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
-from moorage.cli.options import output_of
 from moorage.cli.output import Output
-from moorage.cli.server_option import parse_server_options
 from moorage.errors import AnswersError, MoorageError, Problem
 from moorage.local_file import LocalFileError
 
@@ -40,31 +36,6 @@ def open_answers(output: Output, path: Path) -> Answers:
     for notice in loaded.notices:
         output.message(f"{path}: {notice}")
     return answers
-
-
-def answers_of_file_or_servers(
-    context: click.Context, file: Path | None, addresses: tuple[str, ...], key: str | None
-) -> Answers:
-    """Return the answers of a file, or minimal ones for the servers of ``--server``.
-
-    Args:
-        context: The command's context, for errors.
-        file: The answers file, or None.
-        addresses: The values of ``--server``.
-        key: The value of ``--key``.
-
-    Raises:
-        click.UsageError: Both are given, or neither.
-    """
-    from moorage.deploy.discovery import answers_for
-
-    if (file is None) != bool(addresses):
-        raise click.UsageError("Expected either FILE or --server USER@HOST[:PORT].", context)
-    if file is not None:
-        if key is not None:
-            raise click.UsageError("--key needs --server; FILE has its own keys.", context)
-        return open_answers(output_of(context), file)
-    return answers_for(parse_server_options(context, addresses, key))
 
 
 def check_local_requirements(path: Path, answers: Answers) -> None:

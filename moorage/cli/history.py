@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
-from moorage.cli.options import LOCAL_FILE, limit_option, output_of, server_options
-from moorage.cli.server_option import server_and_key_options
+from moorage.cli.file_or_servers import file_or_servers_options, open_to_read
+from moorage.cli.options import output_of, server_options
 
 _EXAMPLES = """\b
 Examples:
@@ -17,19 +17,13 @@ Examples:
 
 
 @click.command("history", epilog=_EXAMPLES)
-@click.argument("file", metavar="[FILE]", required=False, type=LOCAL_FILE)
-@server_and_key_options
-@limit_option
+@file_or_servers_options
 @server_options
 @click.pass_context
 def command(
     context: click.Context,
-    *,
-    file: Path | None,
-    addresses: tuple[str, ...],
-    key: str | None,
-    limit: tuple[str, ...],
-    accepted_host_keys: tuple[str, ...],
+    /,
+    **options: Any,
 ) -> int:
     """Show the applies and other changes: when, by whom, what changed, and how it ended.
 
@@ -38,17 +32,11 @@ def command(
 
     Exits with 4 if a server is unreachable, and 1 if its runs cannot be read; the others are shown.
     """
-    from moorage.cli.answers_file import answers_of_file_or_servers
     from moorage.cli.history_view import history_as_json, history_lines
-    from moorage.cli.runner import open_deployment
     from moorage.errors import ExitCode
 
     output = output_of(context)
-    answers = answers_of_file_or_servers(context, file, addresses, key)
-    with open_deployment(
-        output, answers, limit=limit, accepted_host_keys=accepted_host_keys
-    ) as runner:
-        runner.asker.asks_for_logins_only = True
+    with open_to_read(context, options) as runner:
         history = runner.query(runner.operations.read_history)
     code = history.left_out[0].exit_code if history.left_out else ExitCode.DONE
     if output.as_json:

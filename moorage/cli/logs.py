@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
-from moorage.cli.options import LOCAL_FILE, limit_option, output_of, server_options
-from moorage.cli.server_option import server_and_key_options
+from moorage.cli.file_or_servers import file_or_servers_options, open_to_read
+from moorage.cli.options import output_of, server_options
 
 _LEVELS = ("routine", "info", "warning", "error")
 _EXAMPLES = """\b
@@ -34,9 +34,7 @@ def _check_statuses(
 
 
 @click.command("logs", epilog=_EXAMPLES)
-@click.argument("file", metavar="[FILE]", required=False, type=LOCAL_FILE)
-@server_and_key_options
-@limit_option
+@file_or_servers_options
 @click.option("-f", "--follow", is_flag=True, help="Wait for new lines, until Ctrl-C.")
 @click.option(
     "--lines",
@@ -73,11 +71,8 @@ def _check_statuses(
 @click.pass_context
 def command(
     context: click.Context,
+    /,
     *,
-    file: Path | None,
-    addresses: tuple[str, ...],
-    key: str | None,
-    limit: tuple[str, ...],
     follow: bool,
     lines: int,
     level: str,
@@ -85,7 +80,7 @@ def command(
     repository: str,
     statuses: tuple[str, ...],
     no_checks: bool,
-    accepted_host_keys: tuple[str, ...],
+    **options: Any,
 ) -> int:
     """Show the logs of all servers: the registry's journal, nginx's errors and each request.
 
@@ -96,20 +91,14 @@ def command(
 
     Exits with 4 if a server is unreachable; the logs of the others are shown.
     """
-    from moorage.cli.answers_file import answers_of_file_or_servers
     from moorage.cli.logs_view import LogsView
-    from moorage.cli.runner import open_deployment
     from moorage.deploy.log_rows import Level, LogFilter
     from moorage.deploy.logs import LogTail
     from moorage.errors import ExitCode
 
     output = output_of(context)
-    answers = answers_of_file_or_servers(context, file, addresses, key)
     shown = LogFilter(Level[level.upper()], user, repository, statuses, not no_checks)
-    with open_deployment(
-        output, answers, limit=limit, accepted_host_keys=accepted_host_keys
-    ) as runner:
-        runner.asker.asks_for_logins_only = True
+    with open_to_read(context, options) as runner:
         deployment = runner.deployment
         view = LogsView(output, shown, len(deployment.chosen_servers) > 1)
         tail = LogTail(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
-from moorage.cli.options import LOCAL_FILE, limit_option, output_of, server_options
-from moorage.cli.server_option import server_and_key_options
+from moorage.cli.file_or_servers import file_or_servers_options, open_to_read
+from moorage.cli.options import output_of, server_options
 
 _EXAMPLES = """\b
 Examples:
@@ -18,21 +18,16 @@ Examples:
 
 
 @click.command("status", epilog=_EXAMPLES)
-@click.argument("file", metavar="[FILE]", required=False, type=LOCAL_FILE)
-@server_and_key_options
-@limit_option
+@file_or_servers_options
 @click.option("--follow", is_flag=True, help="If a run is in progress, show its log until it ends.")
 @server_options
 @click.pass_context
 def command(
     context: click.Context,
+    /,
     *,
-    file: Path | None,
-    addresses: tuple[str, ...],
-    key: str | None,
-    limit: tuple[str, ...],
     follow: bool,
-    accepted_host_keys: tuple[str, ...],
+    **options: Any,
 ) -> int:
     """Show what is deployed on each server, and its state.
 
@@ -43,20 +38,15 @@ def command(
 
     Exits with 0 if all servers are healthy, 1 if one is not, and 4 if one is unreachable.
     """
-    from moorage.cli.answers_file import answers_of_file_or_servers
-    from moorage.cli.runner import open_deployment
     from moorage.cli.status_view import status_as_json, status_lines
     from moorage.deploy.status import read_status
 
     output = output_of(context)
-    answers = answers_of_file_or_servers(context, file, addresses, key)
-    with open_deployment(
-        output, answers, limit=limit, accepted_host_keys=accepted_host_keys
-    ) as runner:
-        # Reading the status does not need the registry's own secrets.
-        runner.asker.asks_for_logins_only = True
+    with open_to_read(context, options) as runner:
         status = runner.query(
-            lambda: read_status(runner.deployment, with_plan=file is not None, follow=follow)
+            lambda: read_status(
+                runner.deployment, with_plan=options["file"] is not None, follow=follow
+            )
         )
     if output.as_json:
         output.emit(status_as_json(status))

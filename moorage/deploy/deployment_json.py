@@ -152,24 +152,6 @@ def runs_package(facts: Facts) -> bool:
     return "package" in recorded_part(facts, "registry_program")
 
 
-def program_update(facts: Facts) -> str:
-    """Return how the deployed program was replaced since; empty when it was not.
-
-    An update of the package or of the image's tag does not affect the running registry, only its
-    next start.
-    """
-    recorded = recorded_part(facts, "registry_program")
-    slot = active_slot(facts)
-    installed = facts.packages.get("docker-registry")
-    if installed is not None and recorded.get("package") not in (None, "", installed):
-        return f"docker-registry was updated to {installed}"
-    if slot is not None and layout.unit_name(slot) in facts.outdated:
-        return "docker-registry was reinstalled"
-    if facts.image is not None and recorded.get("image") not in (None, "", facts.image):
-        return "its image tag now refers to another image"
-    return ""
-
-
 @dataclass(frozen=True)
 class Recorded:
     """A server's record of its deployment: untrusted input.

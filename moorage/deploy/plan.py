@@ -137,6 +137,8 @@ class ServerPlan:
         hooks: The operator's scripts to execute, in order.
         slot_from: The slot that gets the traffic now, None before the first run.
         slot_to: The slot that will get it; ``slot_from`` if there is no switch.
+        takes_program: Whether the new slot runs another program than the old one: the installed
+            package, or the image of the answers.
         reload_nginx: Whether nginx has to be reloaded or started.
         restart_nginx: Whether a reload is not enough.
         drops_default_site: Whether to remove the default site of nginx's package.
@@ -162,6 +164,7 @@ class ServerPlan:
     hooks: tuple[PlannedHook, ...] = ()
     slot_from: Slot | None = None
     slot_to: Slot = "blue"
+    takes_program: bool = False
     load_image: bool = False
     reload_nginx: bool = False
     restart_nginx: bool = False

@@ -13,7 +13,6 @@ from moorage.deploy.acme import Ask, what_to_ask
 from moorage.deploy.deployment_json import (
     active_slot,
     draining,
-    program_update,
     recorded_digests,
     recorded_on,
 )
@@ -31,6 +30,7 @@ from moorage.deploy.preflight import (
     read_only_folders,
     run_going_on,
 )
+from moorage.deploy.programs import update_there, why_repair, why_take
 from moorage.deploy.store import store_id
 from moorage.deploy.web_server import missing_nginx, nginx_problems
 from moorage.desired import layout
@@ -60,7 +60,6 @@ from moorage.users.on_servers import USER_FILES
 
 _BEFORE, _AFTER = "on the server", "after apply"
 """Mark masked lines that only one of the two versions has."""
-_RUNTIMES = {"docker-registry", "docker.io", "podman"}
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,8 @@ class _Difference:
         files: Files that are missing or differ.
         unfinished: Effects of files that match but were never recorded: the run that wrote them
             did not finish, so the services may not have loaded them yet.
-        update: How the registry's program was replaced since it was deployed; empty if it was not.
+        takes: Why the new slot needs another program than the active one; empty if it does not.
+        repairs: What is wrong with the active slot's program; empty if nothing is.
     """
 
     packages: tuple[Package, ...]
@@ -81,16 +81,12 @@ class _Difference:
     load_image: bool
     unfinished: frozenset[Effect]
     remakes_storage: bool
-    update: str
+    takes: str
+    repairs: str
 
     def affects(self, effect: Effect) -> bool:
         """Whether files with this effect changed, or were never put into effect."""
         return effect in self.unfinished or any(file.effect is effect for file in self.files)
-
-    @property
-    def changes_runtime(self) -> bool:
-        """Whether the registry's package, engine or image changes."""
-        return self.load_image or any(package.name in _RUNTIMES for package in self.packages)
 
 
 def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerPlan:
@@ -141,6 +137,7 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
         notes=(
             *find_notes(wanted, facts),
             *_notes_on_passwords(materials),
+            *(() if difference.takes else _notes_on_updates(facts)),
             *_notes_on_transfers(blocking),
         ),
         writes=writes,
@@ -151,6 +148,7 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
         slot_from=slot_from,
         slot_to=slot_to,
         transfers_in_the_way=blocking.transfers if blocking else 0,
+        takes_program=bool(difference.takes),
         load_image=difference.load_image,
         reload_nginx=nginx_change is not None,
         restart_nginx=restarts,
@@ -187,6 +185,11 @@ def _notes_on_passwords(materials: Materials) -> Iterator[Note]:
             "one, or let Moorage generate it.",
             ("credentials.users[].password",),
         )
+
+
+def _notes_on_updates(facts: Facts) -> Iterator[Note]:
+    if there := update_there(facts):
+        yield Note("update_there", f"{there} until it is upgraded.")
 
 
 def _notes_on_transfers(there: Draining | None) -> Iterator[Note]:
@@ -286,7 +289,7 @@ def _compare(
 ) -> _Difference:
     files = tuple(file for file in wanted.files if not _file_matches(file, facts))
     image = wanted.image
-    update = program_update(facts)
+    takes = why_take(wanted, facts, recorded)
     return _Difference(
         packages=tuple(each for each in wanted.packages if not is_installed(each, facts)),
         folders=tuple(each for each in wanted.folders if not _folder_matches(each, facts)),
@@ -294,14 +297,12 @@ def _compare(
         removals=tuple(_obsolete_files(wanted, facts)),
         remakes_storage=wanted.storage_folder is not None
         and wanted.storage_folder not in facts.folders,
+        # Without an archive, an image that is there already need not be pulled.
         load_image=image is not None
-        and (
-            facts.image is None
-            or image.archive_digest != recorded.get("image_archive")
-            # The archive's image has lost its tag to another one.
-            or (image.archive is not None and bool(update))
-        ),
-        update=update,
+        and bool(takes)
+        and (image.archive is not None or facts.image is None),
+        takes=takes,
+        repairs=why_repair(facts),
         unfinished=frozenset(
             file.effect
             for file in wanted.files
@@ -351,10 +352,8 @@ def _slot(
         why = "the last run did not finish"
     elif difference.remakes_storage:
         why = "its image folder is gone"
-    elif difference.update:
-        why = difference.update
-    elif difference.changes_runtime:
-        why = "the runtime changes"
+    elif difference.takes or difference.repairs:
+        why = difference.takes or difference.repairs
     if why is not None:
         return other, Change(
             Kind.SERVICE, Action.RUN, f"registry: switch {slot_from} to {other}", why

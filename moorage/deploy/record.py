@@ -40,7 +40,7 @@ def record_of_apply(
         digests["image_archive"] = plan.desired.image.archive_digest
     known = str(deployment_record(plan.facts).get("registry_version", ""))
     program = deployment_record(plan.facts).get("registry_program")
-    if plan.touches_registry:
+    if plan.switches:
         program = {"image" if plan.desired.image else "package": "@REGISTRY_PROGRAM@"}
     return {
         "version": 1,
@@ -51,7 +51,7 @@ def record_of_apply(
         "server": plan.server,
         "domain": plan.desired.domain,
         "slot": plan.slot_to,
-        "registry_version": "@REGISTRY_VERSION@" if plan.touches_registry else known,
+        "registry_version": "@REGISTRY_VERSION@" if plan.switches else known,
         "registry_program": program,
         "store": store_record(plan.facts, plan.desired.store_id),
         "found": found_record(plan),

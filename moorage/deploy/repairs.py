@@ -20,7 +20,7 @@ class Repair(StrEnum):
 _REPAIRS = {
     Repair.APPLY: (
         "run_failed", "run_interrupted", "not_deployed", "file_modified", "file_missing",
-        "upstream_missing", "registry_outdated", "package_service_enabled", "listens_differ",
+        "upstream_missing", "program_broken", "package_service_enabled", "listens_differ",
         "certificate_expires", "collection_off",
     ),
     Repair.SETTINGS: ("certificate_expired", "name_taken", "port_taken", "other_registry",

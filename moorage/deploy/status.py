@@ -23,7 +23,6 @@ from moorage.deploy.deployment_json import (
     drifted,
     line_of,
     other_domain,
-    program_update,
     recorded_digests,
     recorded_part,
     runs_package,
@@ -35,6 +34,7 @@ from moorage.deploy.managed_files import USER_FOLDERS, misplaced_files, unreadab
 from moorage.deploy.other_sites import taken_names
 from moorage.deploy.packaged_registry import is_held_back
 from moorage.deploy.problem import problem_on
+from moorage.deploy.programs import why_repair
 from moorage.deploy.revisions import revision_of
 from moorage.deploy.schedule import Schedule, schedule_of, schedule_problems
 from moorage.deploy.store import missing_images
@@ -211,9 +211,9 @@ def _registry_problems(facts: Facts, slot: Slot | None) -> Iterator[MoorageError
             f"The registry is not running: {facts.failures.get(unit) or f'{unit} is not active'}."
         )
         yield problem_on(facts, "registry_down", text)
-    elif unit in facts.outdated:
-        text = f"The registry still runs its old program: {program_update(facts)}."
-        yield problem_on(facts, "registry_outdated", text, "Apply again.")
+    elif broken := why_repair(facts):
+        text = f"The registry could not be started again: {broken}."
+        yield problem_on(facts, "program_broken", text, "Apply again.")
     if runs_package(facts) and not is_held_back(facts):
         yield problem_on(
             facts,

@@ -282,7 +282,6 @@ def _unit(answers: Answers, materials: Materials) -> bytes:
         sockets=layout.SOCKETS,
         storage_folder=_storage_folder(answers),
         account=layout.ACCOUNT,
-        image=registry.image,
         turns_tracing_off=turns_tracing_off,
     )
 

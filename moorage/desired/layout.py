@@ -11,6 +11,10 @@ WEB_GROUP = "www-data"
 ETC = "/etc/moorage"
 REGISTRY_ETC = f"{ETC}/registry"
 REGISTRY_ENV = f"{REGISTRY_ETC}/registry.env"
+PROGRAMS = "/usr/local/lib/moorage/programs"
+"""Holds the programs that slots run, each named after its digest."""
+HELD_IMAGES = "localhost/moorage-registry"
+"""The name of the tags that hold the images that slots run."""
 SLOT_SCRIPT = f"{REGISTRY_ETC}/slot.sh"
 """Run by systemd before and after a slot starts."""
 HOOKS_ETC = f"{ETC}/hooks"
@@ -118,6 +122,11 @@ def config_path(slot: Slot) -> str:
 def slot_env_path(slot: Slot) -> str:
     """Return the path of a slot's slot.env."""
     return f"{REGISTRY_ETC}/{slot}/slot.env"
+
+
+def program_path(slot: Slot) -> str:
+    """Return the path of the file that names a slot's program; runs write it."""
+    return f"{REGISTRY_ETC}/{slot}/program.env"
 
 
 def slot_files(slot: Slot) -> tuple[str, str]:

@@ -184,7 +184,6 @@ class Facts:
             their state; none while apt runs.
         read_only: Folders that a run writes to but that are mounted read-only.
         apt_runs: Whether apt or dpkg is running.
-        outdated: Slots' services whose binary was replaced since they started.
         tools: The programs used by Moorage that are installed.
         failures: Why nginx or a slot's service does not start, by service, if a start failed;
             an empty reason if none was found.
@@ -195,6 +194,8 @@ class Facts:
             nearly full.
         memory: Bytes of memory as reported by the kernel; 0 if unknown.
         image: The container image's ID, or None if it is not present.
+        programs: What is left of the slots' programs, by slot: ``whole``, ``missing`` or
+            ``damaged``; none for slots from before programs were kept.
         images: The folders that the registry's slots store images in, by path.
         offers_njs: Whether the package lists have nginx's njs module; None if it is installed, or
             if no lists have been fetched yet.
@@ -222,7 +223,6 @@ class Facts:
     half_installed: Mapping[str, str] = field(default_factory=dict)
     read_only: frozenset[str] = frozenset()
     apt_runs: bool = False
-    outdated: frozenset[str] = frozenset()
     tools: frozenset[str] = frozenset()
     services: Mapping[str, Service] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
@@ -235,6 +235,7 @@ class Facts:
     store: Store | None = None
     memory: int = 0
     image: str | None = None
+    programs: Mapping[str, str] = field(default_factory=dict)
     images: Mapping[str, ImagesFolder] = field(default_factory=dict)
     offers_njs: bool | None = None
     certbot_log: tuple[str, ...] = ()

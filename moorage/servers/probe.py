@@ -179,7 +179,6 @@ def parse(
         },
         read_only=frozenset(row[0] for row in rows.get("read_only", [])),
         apt_runs="apt_runs" in rows,
-        outdated=frozenset(row[0] for row in rows.get("outdated", [])),
         tools=frozenset(row[0] for row in rows.get("tool", [])),
         services=_services([row[0] for row in rows.get("service", [])]),
         failures={row[0]: row[1].strip(" .")[:_LONGEST_CAUSE] for row in rows.get("failure", [])},
@@ -192,6 +191,7 @@ def parse(
         folders=folders,
         store=_store(rows.get("store", [])),
         image=single("image") or None,
+        programs={row[0]: row[1] for row in rows.get("program", [])},
         images={
             path: ImagesFolder(has == "yes", marker) for path, has, marker in rows.get("images", [])
         },

@@ -110,6 +110,7 @@ REASONS = {
         "Name an image that is in the archive.",
         ("registry.image", "registry.image_archive"),
     ),
+    "image_not_kept": Reason("the image {0} could not be kept for the slot"),
     "image_not_loaded": Reason(
         "the image archive could not be loaded", fields=("registry.image_archive",)
     ),
@@ -181,6 +182,10 @@ REASONS = {
         "applied.",
     ),
     "port_80_not_opened": Reason("nginx does not open port 80"),
+    "programs_not_executable": Reason(
+        "programs in {0} cannot be executed, because {1} is mounted noexec",
+        "Allow it, for example with: mount -o remount,exec MOUNT_POINT.",
+    ),
     "registry_not_starting": Reason("the registry does not start"),
     "run_not_started": Reason("the run could not be started"),
     "slot_taken": Reason("what answers in slot {0} is process {1}, which {2} did not start"),

@@ -86,7 +86,7 @@ if command -v systemctl >/dev/null 2>&1; then
     }
     # shellcheck disable=SC2034 # why_registry reads it
     plan_engine=$engine
-    states=$(timeout 30 systemctl show --property=Id,ActiveState,UnitFileState,MainPID \
+    states=$(timeout 30 systemctl show --property=Id,ActiveState,UnitFileState \
         nginx.service docker.service docker-registry.service moorage-activity.service \
         moorage-collect.service moorage-collect.timer \
         certbot.timer moorage-registry@blue.service moorage-registry@green.service 2>/dev/null)
@@ -100,7 +100,6 @@ if command -v systemctl >/dev/null 2>&1; then
         case "$name" in
         Id) unit=${value%.service} ;;
         ActiveState) state=$value ;;
-        MainPID) process=$value ;;
         '')
             case "$state $unit" in
             'failed nginx' | *'activating nginx') fact failure "$unit" "$(journal nginx | why_nginx)" ;;
@@ -108,16 +107,7 @@ if command -v systemctl >/dev/null 2>&1; then
                 fact failure "$unit" "$(why_registry "$unit")"
                 ;;
             esac
-            # A package update replaces the binary, but not the running process.
-            case "$unit" in moorage-registry@*)
-                if [ -e /usr/bin/docker-registry ] && [ "${process:-0}" != 0 ]; then
-                    case "$(readlink "/proc/$process/exe" 2>/dev/null)" in
-                    */docker-registry' (deleted)') fact outdated "$unit" ;;
-                    esac
-                fi
-                ;;
-            esac
-            unit='' state='' process=
+            unit='' state=
             ;;
         esac
     done
@@ -183,7 +173,34 @@ sed -n 's/^ *rootdirectory: *\(\/.*\)$/\1/p' /etc/moorage/registry/*/config.yml 
         fact images "$root" "$has_images" "$marker"
     done
 if [ "$engine" != - ] && [ "$image" != - ] && command -v "$engine" >/dev/null 2>&1; then
-    identity=$("$engine" image inspect --format '{{.Id}}' "$image" 2>/dev/null) && fact image "$identity"
+    # Podman prints IDs without their algorithm.
+    identity=$("$engine" image inspect --format '{{.Id}}' "$image" 2>/dev/null) && fact image "sha256:${identity#sha256:}"
+fi
+# The programs that the slots run, see run/program.sh.
+while read -r line; do
+    case "$line" in *'/blue/registry.sock;'*) active=blue ;; *'/green/registry.sock;'*) active=green ;; esac
+done 2>/dev/null </etc/nginx/moorage/upstream.conf
+if [ -r "/etc/moorage/registry/${active:--}/program.env" ]; then
+    runtime='' program=
+    while IFS='=' read -r name value; do
+        value=${value#\"} value=${value%\"}
+        case "$name" in
+        MOORAGE_RUNTIME) runtime=$value ;;
+        MOORAGE_PROGRAM | MOORAGE_IMAGE) program=$value ;;
+        esac
+    done <"/etc/moorage/registry/$active/program.env"
+    condition=missing
+    case "$runtime" in
+    docker | podman) if "$runtime" image inspect "$program" >/dev/null 2>&1; then condition=whole; fi ;;
+    *)
+        if [ -f "$program" ]; then
+            digest=$(sha256sum <"$program")
+            condition=damaged
+            [ "${digest%% *}" != "${program##*/}" ] || condition=whole
+        fi
+        ;;
+    esac
+    fact program "$active" "$condition"
 fi
 # Results of certificate renewals from certbot's log, oldest first. It has local times.
 if [ -e /etc/letsencrypt/renewal/moorage.conf ]; then

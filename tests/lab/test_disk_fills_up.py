@@ -13,9 +13,9 @@ from moorage.answers.model import Answers
 FOLDERS = ("/etc/moorage", "/etc/nginx", "/var/lib/moorage/runs")
 CONVERGES = {
     # The program of a run, or the hook, that finds the disk full from then on; and the folder.
-    ("docker-registry", "/etc/moorage"): "failed",
-    ("docker-registry", "/etc/nginx"): "failed",
-    ("docker-registry", "/var/lib/moorage/runs"): "failed",
+    ("id", "/etc/moorage"): "failed",
+    ("id", "/etc/nginx"): "failed",
+    ("id", "/var/lib/moorage/runs"): "failed",
     # What is placed late was written before, so there is nothing left that could fail.
     ("after_apply", "/etc/moorage"): "done",
     ("after_apply", "/etc/nginx"): "done",
@@ -23,7 +23,7 @@ CONVERGES = {
 }
 FILL = """#!/bin/sh
 { read -r when && read -r folder; } </root/fill
-if [ "$when" = "${MOORAGE_EVENT:-docker-registry}" ]; then
+if [ "$when" = "${MOORAGE_EVENT:-id}" ]; then
     head -c 64M /dev/zero >"$folder/.full" 2>/dev/null
     : >/root/filled
 fi
@@ -51,8 +51,8 @@ def test_a_full_disk_never_leaves_a_partial_file_or_a_false_result(
     _fill_when(server, "never", "/")
     operator.install(_answers(operator, fill, server, "info"))
     server.write_file(
-        "/usr/local/sbin/docker-registry",
-        f'{FILL}exec /usr/bin/docker-registry "$@"\n',
+        "/usr/local/sbin/id",
+        f'{FILL}exec /usr/bin/id "$@"\n',
         mode=0o755,
     )
     additions = server.read_file("/var/lib/moorage/additions")

@@ -1,4 +1,4 @@
-"""Servers deployed before slots had Unix sockets: the registry listens on loopback ports."""
+"""Servers deployed before slots had Unix sockets and programs of their own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ UPSTREAM = "/etc/nginx/moorage/upstream.conf"
 RECORD = "/etc/moorage/deployment.json"
 NEW = ("/etc/moorage/registry/blue/slot.env", "/etc/moorage/registry/slot.sh")
 
+KEPT = """/bin/sh -c 'exec "$$MOORAGE_PROGRAM" serve /etc/moorage/registry/%i/config.yml'"""
 SINCE_SOCKETS = (
+    "EnvironmentFile=/etc/moorage/registry/%i/program.env",
     "EnvironmentFile=-", "ExecStartPre=+", "ExecStartPost=+", "ReadWritePaths=-",
     "WorkingDirectory=", "    --userns host", "    --volume /run/moorage-registry",
 )  # fmt: skip
@@ -25,6 +27,9 @@ def listen_on_ports(server: LabServer) -> None:
     config = server.read_file(CONFIG)
     config = re.sub(r"  net: unix\n  addr: .*\n", "  addr: 127.0.0.1:5101\n", config)
     unit = server.read_file(UNIT)
+    image = json.loads(server.read_file(RECORD))["answers"]["registry"].get("image", "")
+    unit = unit.replace(KEPT, "/usr/bin/docker-registry serve /etc/moorage/registry/%i/config.yml")
+    unit = unit.replace('"$$MOORAGE_IMAGE"', image)
     for line in SINCE_SOCKETS:
         unit = re.sub(rf"^{re.escape(line)}.*\n", "", unit, flags=re.M)
     unit = re.sub(r'--network "[^"]*"', "--network host", unit)
@@ -37,6 +42,7 @@ def listen_on_ports(server: LabServer) -> None:
         del record["digests"][path]
     del record["store"]
     server.write_file(RECORD, json.dumps(record), mode=0o600)
+    server.run("rm -r /etc/moorage/registry/*/program.env /usr/local/lib/moorage || true")
     server.run(["rm", *NEW, "/var/lib/moorage/registry/.moorage-store"])
     server.run("systemctl daemon-reload && systemctl restart moorage-registry@blue nginx")
     server.run("until ss -Hltn 'sport = :5101' | grep -q .; do sleep 0.1; done")

@@ -85,6 +85,7 @@ $noted_folders"
 
 # Removes what this run added, except for packages, whose services are disabled.
 remove_additions() {
+    forget_programs
     remove_image
     if [ -s packages.new ]; then
         # shellcheck disable=SC2046 # one word a package

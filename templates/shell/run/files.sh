@@ -140,6 +140,7 @@ restore_files() {
         if [ -e "$old" ] || [ -L "$old" ]; then mv -fT -- "$old" "$path" || is_rolled_back=no; fi
     done <plan/removals
     put_back record /etc/moorage/deployment.json
+    restore_programs
     placed=' '
     restore_certificate
 }
@@ -160,8 +161,9 @@ stage_record() {
     if [ -e plan/undone.json ]; then
         stage undone 600 root root /etc/moorage/deployment.json plan/undone.json
     fi
-    registry_version=
+    registry_version='' registry_program=$program
     { read -r registry_version; } 2>/dev/null <registry-version
+    if [ "$plan_engine" = - ]; then registry_program=$program_package; fi
     if [ "$plan_records_additions" = yes ]; then
         additions_as_json >added.json || cannot_write "$run/added.json"
     elif [ "$plan_checks_version" != yes ]; then

@@ -4,8 +4,6 @@
 
 # The image ID of the name before the run loads another one.
 image_before=
-# The registry's package version or image ID.
-registry_program=
 
 install_packages() {
     list_packages >packages.before || cannot_write "$run/packages.before"
@@ -102,7 +100,11 @@ start_docker() {
     systemctl start docker 2>systemctl.log || fail engine_not_started docker "$({ journal docker; cat systemctl.log; } | cause)"
 }
 
-image_id() { "$plan_engine" image inspect --format '{{.Id}}' "$1" 2>/dev/null; }
+# Podman prints IDs without their algorithm.
+image_id() {
+    set -- "$("$plan_engine" image inspect --format '{{.Id}}' "$1" 2>/dev/null)"
+    [ -n "$1" ] && printf 'sha256:%s' "${1#sha256:}"
+}
 
 # read_image NAME: sets $image to the image ID of a name; empty if there is none. Returns 1 if the engine
 # does not answer, because a request that fails looks like a missing image.
@@ -135,16 +137,16 @@ restore_image() {
     fi
 }
 
-# Also records the package version or image ID, so that later updates are noticed.
+# Whether the configuration fits the chosen program; sets $found to its version.
 check_version() {
     true >version.log || cannot_write "$run/version.log"
     if [ "$plan_engine" = - ]; then
-        docker-registry --version >version.log 2>&1
-        # shellcheck disable=SC2016 # dpkg-query fills this in
-        registry_program=$(dpkg-query -W -f '${Version}' docker-registry 2>/dev/null)
+        case ",$(findmnt -n -o OPTIONS -T "$program")," in
+        *,noexec,*) fail programs_not_executable "$programs" "$(findmnt -n -o TARGET -T "$program")" ;;
+        esac
+        "$program" --version >version.log 2>&1
     else
-        registry_program=$(image_id "$plan_image")
-        "$plan_engine" run --rm --network none --cap-drop ALL "$plan_image" --version >version.log 2>&1
+        "$plan_engine" run --rm --network none --cap-drop ALL "$program" --version >version.log 2>&1
     fi
     found=$(sed -n 's/.*[ v]\([0-9][0-9]*\.[0-9][0-9.]*\).*/\1/p' version.log | head -n 1)
     say "the registry is version ${found:-unknown}; its configuration is for $plan_version"

@@ -40,6 +40,8 @@ outcome=failed
 . ./hooks.sh
 # shellcheck source=packages.sh
 . ./packages.sh
+# shellcheck source=program.sh
+. ./program.sh
 # shellcheck source=storage.sh
 . ./storage.sh
 # shellcheck source=slots.sh
@@ -102,12 +104,13 @@ if [ "$plan_load_image" = yes ]; then
 fi
 if [ "$plan_checks_version" = yes ]; then
     step version
-    check_version
+    choose_program
 fi
 if [ "$plan_slot_to" != "$plan_slot_from" ]; then step registry; fi
 make_folders
 mark_store
 stage_files
+if [ "$plan_slot_to" != "$plan_slot_from" ]; then place_program; fi
 place_files '/etc/moorage/*'
 place_files '/etc/systemd/*'
 # A changed unit always uses the other slot.
@@ -142,4 +145,5 @@ remove_staged
 set_schedule
 step drain
 drain_old
+if [ "$plan_slot_to" != "$plan_slot_from" ]; then forget_programs; fi
 finish "done" ""

@@ -15,7 +15,8 @@ from moorage.servers.transport import Completed, Transport
 
 SCRIPTS = Path("templates/shell/run").resolve()
 FILES = (
-    "common.sh causes.sh watchdog.sh files.sh additions.sh hooks.sh packages.sh storage.sh slots.sh"
+    "common.sh causes.sh watchdog.sh files.sh additions.sh hooks.sh packages.sh program.sh "
+    "storage.sh slots.sh"
 )
 NEEDED = f"{FILES} certificate.sh nginx.sh schedule.sh rollback.sh".split()
 

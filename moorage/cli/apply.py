@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from moorage.deploy.plan import Plan
     from moorage.deploy.report import ApplyReport
 
-_CANCELLING = (
+CANCELLING = (
     "Cancelling: each server stops before its next step and restores its files and services; "
     "installed packages stay. Servers that have already switched stay switched. "
     "Press Ctrl-C again to exit without waiting."
@@ -210,7 +210,7 @@ def _run(runner: Runner, plan: Plan, accepted: Accepted, passwords: PasswordOutp
     runner.operations.accepted = accepted
 
     def cancel() -> None:
-        runner.message(_CANCELLING)
+        runner.message(CANCELLING)
         runner.operations.abort()
 
     try:

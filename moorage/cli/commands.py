@@ -15,6 +15,9 @@ _COMMANDS = {
     ),
     "plan": LazyCommand("moorage.cli.plan", "Show what an apply would change on each server."),
     "apply": LazyCommand("moorage.cli.apply", "Apply the answers to the servers."),
+    "rollback": LazyCommand(
+        "moorage.cli.rollback", "Go back to the deployment before (undo, revert, restore)."
+    ),
     "status": LazyCommand("moorage.cli.status", "Show what is deployed, and its state."),
     "logs": LazyCommand("moorage.cli.logs", "Show or follow the logs of the registry and nginx."),
     "activity": LazyCommand(

@@ -82,6 +82,7 @@ def accept(
     asks: bool,
     all_removals: bool,
     all_regained: bool,
+    question: str = "Apply this plan?",
 ) -> Accepted | None:
     """Return the accepted consequences of a plan, or None if the operator says no.
 
@@ -92,6 +93,7 @@ def accept(
         asks: Whether the operator can be asked.
         all_removals: Whether all removals of users are accepted.
         all_regained: Whether all restored access is accepted.
+        question: The question.
 
     Raises:
         ServersFailed: A consequence is not accepted, and the operator cannot be asked.
@@ -118,7 +120,7 @@ def accept(
         accepted = replace(accepted, begin_empty=begin_empty)
         if not begin_empty:
             return None
-    if not runner.asker.confirm("Apply this plan?"):
+    if not runner.asker.confirm(question):
         return None
     return replace(accepted, removals=everything.removals, regained=everything.regained)
 

@@ -129,7 +129,9 @@ def find_consequences(
     answers: Answers,
     materials: Materials,
     every: Sequence[Facts],
-    of_images: Iterable[Consequence] = (),
+    others: Iterable[Consequence] = (),
+    *,
+    changes_users: bool = True,
 ) -> tuple[Consequence, ...]:
     """Return what an apply changes for users and clients, destructive changes first.
 
@@ -137,14 +139,16 @@ def find_consequences(
         answers: What the operator decided.
         materials: Secrets, hashes, certificates and the desired users.
         every: The facts of each server.
-        of_images: Consequences that can be found by reading the images only.
+        others: Consequences that cannot be found by these, such as those for images.
+        changes_users: Whether the run changes users; a rollback does not.
     """
-    found: list[Consequence] = [*of_images]
+    found: list[Consequence] = [*others]
     for facts in every:
         server = _Server(facts, _recorded(facts), answers.for_server(facts.server), materials)
         for find in (_name, _port, _storage, _certificate, _modes, _version, _renamed):
             found += find(server)
-    found += _users(answers, materials, every)
+    if changes_users:
+        found += _users(answers, materials, every)
     found += _left_out(answers, every)
     found += _new_servers(answers, every)
     return _in_order(_joined(found))

@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel
+
 from moorage.answers.model import Answers, Credentials, User
 from moorage.answers.record import without_secrets
-from moorage.answers.recorded import has_operator_only_part
-from moorage.answers.secrets import Hash
-from moorage.deploy.deployment_json import deployment_record, recorded_on
+from moorage.answers.recorded import has_operator_only_part, is_operator_only
+from moorage.answers.secrets import Hash, is_reference
+from moorage.deploy.deployment_json import Recorded, deployment_record, recorded_on
 from moorage.deploy.plan import Plan
 from moorage.deploy.revisions import revision_of
 from moorage.desired.users import RegistryUser
@@ -57,15 +59,8 @@ def catch_up(answers: Answers, plan: Plan) -> CaughtUp:
         plan: Their current plan.
     """
     every = [server.facts for server in plan.servers]
-    user_lists = [read_user_list(facts, deployment_record(facts)) for facts in every]
-    current = latest_users(user_lists)
-    existing = {user.name: user for user in current.users} if current else {}
-    touched = {name for each in plan.missed
-               for name in (*each.added, *each.removed, *each.changed)}  # fmt: skip
-    listed, names = _users(answers, existing, touched)
-    caught = answers.model_copy(
-        update={"credentials": Credentials(users=listed), "based_on": plan.revision.number}
-    )
+    with_users = catch_up_users(answers, plan)
+    caught, names = with_users.answers, with_users.users
     try:
         recorded = recorded_on(max(every, key=lambda each: revision_of(each).number))
     except MoorageError:
@@ -85,6 +80,104 @@ def catch_up(answers: Answers, plan: Plan) -> CaughtUp:
         caught = caught.model_copy(update={section: changed})
         taken.append(place)
     return CaughtUp(caught, names, tuple(taken), tuple(left))
+
+
+def catch_up_users(answers: Answers, plan: Plan) -> CaughtUp:
+    """Merge the changes of the users since the revision that answers are based on.
+
+    Args:
+        answers: What the operator decided.
+        plan: A current plan.
+    """
+    every = [server.facts for server in plan.servers]
+    user_lists = [read_user_list(facts, deployment_record(facts)) for facts in every]
+    current = latest_users(user_lists)
+    existing = {user.name: user for user in current.users} if current else {}
+    touched = {name for each in plan.missed
+               for name in (*each.added, *each.removed, *each.changed)}  # fmt: skip
+    listed, names = _users(answers, existing, touched)
+    caught = answers.model_copy(
+        update={"credentials": Credentials(users=listed), "based_on": plan.revision.number}
+    )
+    return CaughtUp(caught, names)
+
+
+def answers_gone_back(answers: Answers, recorded: Recorded) -> CaughtUp:
+    """Return answers with the values of an earlier deployment.
+
+    Users, servers, DNS, the private CA, secret references and local files stay as the operator has
+    them. Where the answers have none, a reference becomes a prompt.
+
+    Args:
+        answers: What the operator decided.
+        recorded: The answers of that deployment, from a server.
+
+    Raises:
+        MoorageError: The result is not valid.
+    """
+    left: list[str] = []
+    runtimes = {each.host: each.runtime for each in recorded.servers}
+    hooks = {hook.name: hook for hook in answers.hooks}
+    merged: dict[str, Any] = {}
+    for name in type(answers).model_fields:
+        theirs, mine = getattr(recorded.answers, name), getattr(answers, name)
+        if name in {"credentials", "dns", "ask", "based_on", "version"}:
+            merged[name] = mine
+        elif name == "servers":
+            merged[name] = tuple(
+                each.model_copy(update={"runtime": runtimes.get(each.host, each.runtime)})
+                for each in mine
+            )
+        elif name == "hooks":
+            left += [f"hooks: {hook.name}" for hook in theirs if hook.name not in hooks]
+            merged[name] = tuple(
+                hook.model_copy(update={"script": hooks[hook.name].script})
+                for hook in theirs
+                if hook.name in hooks
+            )
+        else:
+            merged[name] = _gone_back(theirs, mine, name, left)
+    gone_back = answers.model_copy(update=merged)
+    try:
+        Answers.model_validate(gone_back.model_dump(mode="json"))
+    except ValueError as error:
+        raise MoorageError(
+            "The answers of that deployment lack what only you can set: "
+            f"{', '.join(left) or 'see the answers reference'}.",
+            advice="Add it to FILE, or set the old values there and apply it.",
+            server=recorded.server,
+            code="answers_incomplete",
+        ) from error
+    return CaughtUp(gone_back, left=tuple(left))
+
+
+def _gone_back(theirs: Any, mine: Any, place: str, left: list[str]) -> Any:
+    """Return a recorded value with the operator's own references and paths in it."""
+    if place in _LOCAL:
+        return mine
+    if is_reference(theirs):
+        if is_reference(mine):
+            return mine
+        left.append(place)
+        return theirs
+    if isinstance(theirs, BaseModel):
+        same = mine if type(mine) is type(theirs) else None
+        update = {}
+        for name, field in type(theirs).model_fields.items():
+            value, own = getattr(theirs, name), getattr(same, name, None)
+            inner = f"{place}.{name}"
+            if not is_operator_only(field):
+                update[name] = _gone_back(value, own, inner, left)
+            elif same is not None:
+                update[name] = own
+            elif field.is_required():
+                left.append(inner)
+        return theirs.model_copy(update=update)
+    if isinstance(theirs, dict):
+        own_values = mine if isinstance(mine, dict) else {}
+        return {key: _gone_back(value, own_values.get(key), f"{place}.{key}", left)
+                for key, value in theirs.items()}  # fmt: skip
+    return theirs
 
 
 def _is_operators(place: str) -> bool:

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from moorage.deploy.last_seen import SeenRead
     from moorage.deploy.plan import Plan
     from moorage.deploy.report import ApplyReport
+    from moorage.deploy.rollback import Rollback
     from moorage.deploy.store import Store
     from moorage.deploy.users_change import UsersPlan, UsersRead
     from moorage.deploy.verify import Verification
@@ -221,6 +222,52 @@ class Operations:
         except MoorageError as error:
             self.asker.forget_refused(error)
             raise
+        with self._lock:
+            if self._deployment is deployment:
+                self.plan, self.name = plan, name
+        return plan
+
+    def choose_rollback(self, to: int | None = None) -> Rollback:
+        """Read the deployments that the servers keep, and choose the one to go back to.
+
+        The operator then continues with its answers (:meth:`continue_with`), and plans.
+
+        Args:
+            to: Its revision; None for the deployment before the current one.
+
+        Raises:
+            MoorageError: A server cannot be reached, or does not keep it.
+        """
+        from moorage.deploy.kept import read_deployments
+        from moorage.deploy.rollback import choose
+
+        try:
+            every = read_deployments(self.deployment)
+        except MoorageError as error:
+            self.asker.forget_refused(error)
+            raise
+        return choose(every, self.deployment.answers, to)
+
+    def plan_rollback(self, rollback: Rollback) -> Plan:
+        """Read the servers and plan a rollback, including DNS; :meth:`run` then applies it.
+
+        Args:
+            rollback: The deployment to go back to; its answers are those of the open deployment.
+
+        Raises:
+            MoorageError: A server cannot be reached.
+        """
+        from moorage.deploy.rollback import plan_rollback
+
+        deployment = self.deployment
+        self.accepted = NOTHING
+        read = deployment.probe_each()
+        if failed := [each for each in read if isinstance(each, MoorageError)]:
+            self.asker.forget_refused(*failed)
+            raise ServersFailed(failed)
+        facts = tuple(each for each in read if not isinstance(each, MoorageError))
+        self.facts |= {each.server: each for each in facts}
+        plan, name = plan_rollback(deployment, rollback, facts), plan_name(deployment)
         with self._lock:
             if self._deployment is deployment:
                 self.plan, self.name = plan, name

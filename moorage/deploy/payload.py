@@ -15,7 +15,9 @@ from typing import Literal
 
 from moorage.answers.secrets import Secret
 from moorage.deploy.additions import ADDED_BY_RUNS, lines_of_additions
+from moorage.deploy.kept import STAYING, deployed_files, deployed_run
 from moorage.deploy.plan import WAIT_SECONDS, ServerPlan
+from moorage.deploy.programs import Program
 from moorage.desired import layout
 from moorage.desired.state import Listen
 from moorage.local_file import open_file
@@ -149,6 +151,9 @@ def _entries(plan: ServerPlan, record: Mapping[str, object], timing: Timing) -> 
             for number, each in enumerate(plan.hooks)
         ),
         "plan/added": _lines(lines_of_additions(plan.facts)),
+        "plan/program": _lines(_program_lines(plan.restores)),
+        "plan/deployed": _lines(iter(deployed_files(plan.facts) if _is_apply(record) else ())),
+        "plan/deploys": _lines(iter(_deploys(plan, record))),
         "plan/deployment.json": _json(record),
         # A signal is sent by renaming one of these: a full disk has no room for a new file.
         **{f"unsaid.{word}": b"" for word in ("go", "abort", "keep", "undo")},
@@ -221,9 +226,9 @@ def _settings(plan: ServerPlan, record: Mapping[str, object], timing: Timing) ->
         **_certificate_settings(plan),
         "slot_from": plan.slot_from or "-",
         "slot_to": plan.slot_to,
-        "records_additions": flag(record.get("added") == ADDED_BY_RUNS),
+        "records_additions": flag(_is_apply(record)),
         "checks_version": flag(plan.switches),
-        "program": "take" if plan.takes_program else "keep",
+        "program": _program(plan),
         "recorded": _digest_now(plan, layout.DEPLOYMENT),
         "gate": timing.gate,
         "gate_seconds": str(timing.gate_seconds),
@@ -238,10 +243,43 @@ def _settings(plan: ServerPlan, record: Mapping[str, object], timing: Timing) ->
         "hook_seconds": str(max((each.hook.timeout for each in plan.hooks), default=0)),
         "wait_seconds": str(WAIT_SECONDS),
         "ends_transfers": flag(plan.ends_transfers),
+        "deployed": deployed_run(plan.facts) or "-",
+        "deploys": str(record["run"]) if _deploys(plan, record) else "-",
         "calendar": wanted.calendar or "-",
         "schedule": _schedule(plan),
     }
     return "".join(f"{name}\t{value}\n" for name, value in settings.items())
+
+
+def _program(plan: ServerPlan) -> str:
+    """Return where the run gets the new slot's program from: keep, take or restore."""
+    if plan.restores is not None:
+        return "restore"
+    return "take" if plan.takes_program else "keep"
+
+
+def _program_lines(program: Program | None) -> Iterator[str]:
+    """Yield the program that the run restores, as in program.env."""
+    if program is None:
+        return
+    is_file = bool(program.file)
+    yield f'MOORAGE_{"PROGRAM" if is_file else "IMAGE"}="{program.file or program.image}"'
+    yield f'MOORAGE_IMAGE_NAME="{program.image_name}"'
+    yield f'MOORAGE_PACKAGE_VERSION="{program.package_version}"'
+
+
+def _is_apply(record: Mapping[str, object]) -> bool:
+    return record.get("added") == ADDED_BY_RUNS
+
+
+def _deploys(plan: ServerPlan, record: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the files of the deployment that the run records; none for a change of the users."""
+    if not _is_apply(record):
+        return ()
+    left = layout.slot_files(plan.slot_from) if plan.slot_from and plan.switches else ()
+    paths = [each.path for each in plan.desired.files if each.path not in left]
+    paths += [each.path for each in plan.writes]
+    return tuple(path for path in dict.fromkeys(paths) if path not in STAYING)
 
 
 def _schedule(plan: ServerPlan) -> str:

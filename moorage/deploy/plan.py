@@ -10,6 +10,7 @@ from functools import cached_property
 from moorage.answers.model import Hook, Moment
 from moorage.deploy.acme import Ask
 from moorage.deploy.consequences import Consequence
+from moorage.deploy.programs import Program
 from moorage.deploy.revisions import NO_CHANGE, UNRECORDED, Revision
 from moorage.deploy.revisions import Change as Revised
 from moorage.desired.layout import Slot
@@ -139,6 +140,7 @@ class ServerPlan:
         slot_to: The slot that will get it; ``slot_from`` if there is no switch.
         takes_program: Whether the new slot runs another program than the old one: the installed
             package, or the image of the answers.
+        restores: The kept program that the slot gets back; None if it keeps or takes one.
         reload_nginx: Whether nginx has to be reloaded or started.
         restart_nginx: Whether a reload is not enough.
         drops_default_site: Whether to remove the default site of nginx's package.
@@ -147,6 +149,7 @@ class ServerPlan:
         takes_over_packaged_registry: Whether that is because its images are served from now on.
         transfers_in_the_way: How many transfers the slot still sends that is to be started.
         ends_transfers: Whether they are cut off.
+        stays: Files that the run leaves as they are, and whose digests stay in the record.
         ask: Why certbot is asked for a certificate, or None when it is not.
         changes_schedule: Whether the timer that collects images is started anew, or stopped.
     """
@@ -165,11 +168,13 @@ class ServerPlan:
     slot_from: Slot | None = None
     slot_to: Slot = "blue"
     takes_program: bool = False
+    restores: Program | None = None
     load_image: bool = False
     reload_nginx: bool = False
     restart_nginx: bool = False
     drops_default_site: bool = False
     users_revision: int = 1
+    stays: tuple[str, ...] = ()
     masks_packaged_registry: bool = False
     takes_over_packaged_registry: bool = False
     transfers_in_the_way: int = 0

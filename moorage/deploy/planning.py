@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
@@ -21,7 +21,7 @@ from moorage.deploy.listen_addresses import listens_as_deployed, needs_restart
 from moorage.deploy.managed_files import misplaced_files
 from moorage.deploy.other_sites import DEFAULT_SITE, drops_default_site
 from moorage.deploy.packaged_registry import takes_over, why_mask
-from moorage.deploy.plan import WAIT_SECONDS, Change, Kind, ServerPlan
+from moorage.deploy.plan import WAIT_SECONDS, Change, Kind, PlannedHook, ServerPlan
 from moorage.deploy.platform import platform_of, web_group_of
 from moorage.deploy.preflight import (
     find_notes,
@@ -30,7 +30,13 @@ from moorage.deploy.preflight import (
     read_only_folders,
     run_going_on,
 )
-from moorage.deploy.programs import update_there, why_repair, why_take
+from moorage.deploy.programs import (
+    Program,
+    update_there,
+    why_repair,
+    why_restore,
+    why_take,
+)
 from moorage.deploy.store import store_id
 from moorage.deploy.web_server import missing_nginx, nginx_problems
 from moorage.desired import layout
@@ -102,19 +108,46 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
         platform_of(facts, materials.addresses, listening_ports(answers)),
         store_id=store_id(answers, facts, materials.new_store_id),
     )
+    hooks = hooks_of_apply(answers, materials.hooks)
+
+    def wanted_for(slot: Slot) -> DesiredState:
+        return desired(answers, materials, platform, slot)
+
+    plan = plan_state(facts, wanted_for, hooks, users_revision=materials.users_revision)
+    return replace(plan, notes=(*plan.notes, *_notes_on_passwords(materials)))
+
+
+def plan_state(
+    facts: Facts,
+    wanted_for: Callable[[Slot], DesiredState],
+    scripts: Sequence[PlannedHook],
+    *,
+    users_revision: int,
+    stays: Collection[str] = (),
+    restores: Program | None = None,
+) -> ServerPlan:
+    """Compare a server with a desired state.
+
+    Args:
+        facts: The server's facts.
+        wanted_for: Returns the desired state for a slot.
+        scripts: The hooks to run if anything changes.
+        users_revision: The users' revision after the run.
+        stays: Files that are not in the desired state and stay.
+        restores: The kept program that the slot has to run; None for the usual one.
+    """
     slot_from = active_slot(facts)
     slot_now: Slot = slot_from or "blue"
-    wanted = desired(answers, materials, platform, slot_now)
+    wanted = wanted_for(slot_now)
     recorded = recorded_digests(facts)
-    difference = _compare(wanted, facts, recorded, is_new=slot_from is None)
+    difference = _compare(wanted, facts, recorded, stays, restores, is_new=slot_from is None)
     ask = what_to_ask(wanted, facts, recorded)
     changes = list(_changes_before_services(wanted, difference, facts, recorded))
 
     slot_to, slot_change = _slot(difference, facts, slot_from)
     writes = difference.files
     if slot_to != slot_now:
-        other = desired(answers, materials, platform, slot_to)
-        writes = _for_other_slot(difference.files, other, slot_to)
+        writes = _for_other_slot(difference.files, wanted_for(slot_to), slot_to)
     restarts = needs_restart(facts, wanted.listens)
     nginx_change = _nginx_change(difference, writes, facts, ask, restarts=restarts)
     schedule = _schedule_change(wanted, difference, facts)
@@ -124,7 +157,7 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
         if change is not None
     ]
     # Without changes there is no run, and hence no hooks.
-    hooks = hooks_of_apply(answers, materials.hooks) if changes else ()
+    hooks = tuple(scripts) if changes else ()
     before = [change_of(each) for each in hooks if each.moment == "before_apply"]
     after = [change_of(each) for each in hooks if each.moment == "after_apply"]
     blocking = draining(facts, slot_to) if slot_to != slot_from else None
@@ -136,7 +169,6 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
         problems=tuple(find_problems(wanted, facts)),
         notes=(
             *find_notes(wanted, facts),
-            *_notes_on_passwords(materials),
             *(() if difference.takes else _notes_on_updates(facts)),
             *_notes_on_transfers(blocking),
         ),
@@ -149,11 +181,13 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
         slot_to=slot_to,
         transfers_in_the_way=blocking.transfers if blocking else 0,
         takes_program=bool(difference.takes),
+        restores=restores,
         load_image=difference.load_image,
         reload_nginx=nginx_change is not None,
         restart_nginx=restarts,
         drops_default_site=drops_default_site(wanted, facts),
-        users_revision=materials.users_revision,
+        users_revision=users_revision,
+        stays=tuple(stays),
         masks_packaged_registry=bool(why_mask(wanted, facts)),
         takes_over_packaged_registry=takes_over(wanted, facts),
         ask=ask,
@@ -285,16 +319,23 @@ def _as_deployed(facts: Facts, slot: Slot) -> DesiredState:
 
 
 def _compare(
-    wanted: DesiredState, facts: Facts, recorded: Mapping[str, str], *, is_new: bool
+    wanted: DesiredState,
+    facts: Facts,
+    recorded: Mapping[str, str],
+    stays: Collection[str],
+    restores: Program | None,
+    *,
+    is_new: bool,
 ) -> _Difference:
     files = tuple(file for file in wanted.files if not _file_matches(file, facts))
-    image = wanted.image
-    takes = why_take(wanted, facts, recorded)
+    # An image that is restored is held on the server.
+    image = wanted.image if restores is None else None
+    takes = why_restore(restores, facts) if restores else why_take(wanted, facts, recorded)
     return _Difference(
         packages=tuple(each for each in wanted.packages if not is_installed(each, facts)),
         folders=tuple(each for each in wanted.folders if not _folder_matches(each, facts)),
         files=files,
-        removals=tuple(_obsolete_files(wanted, facts)),
+        removals=tuple(_obsolete_files(wanted, facts, stays)),
         remakes_storage=wanted.storage_folder is not None
         and wanted.storage_folder not in facts.folders,
         # Without an archive, an image that is there already need not be pulled.
@@ -450,9 +491,9 @@ def _removal(path: str, facts: Facts, recorded: Mapping[str, str]) -> Change:
     return Change(Kind.FILE, Action.REMOVE, path, "no longer needed", before, None, drift)
 
 
-def _obsolete_files(wanted: DesiredState, facts: Facts) -> Iterator[str]:
+def _obsolete_files(wanted: DesiredState, facts: Facts, stays: Collection[str]) -> Iterator[str]:
     """Yield Moorage's files that are not in the desired state, such as an old hook."""
-    kept = {file.path for file in wanted.files}
+    kept = {file.path for file in wanted.files} | {*stays}
     if wanted.order is not None:
         # certbot and its hook write these.
         kept |= {layout.TLS_CERTIFICATE, layout.TLS_KEY, layout.RENEWAL}

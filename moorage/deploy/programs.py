@@ -12,6 +12,9 @@ from moorage.desired.layout import Slot
 from moorage.desired.state import DesiredState, Image
 from moorage.servers.facts import Facts
 
+_FILE = re.compile(rf"{re.escape(layout.PROGRAMS)}/[0-9a-f]{{64}}")
+_IMAGE = re.compile(r"sha256:[0-9a-f]{64}")
+_TEXT = re.compile(r"[A-Za-z0-9._:/@+~-]{0,400}")
 PACKAGE = "docker-registry"
 """The distribution's package with the registry."""
 
@@ -104,6 +107,34 @@ def _in_unit(facts: Facts) -> Program:
     return Program(
         engine[1] if engine is not None else "package",
         image_name=image[1] if engine is not None and image is not None else "",
+    )
+
+
+def why_restore(program: Program, facts: Facts) -> str:
+    """Return why the new slot gets a kept program; empty if the active one runs it.
+
+    Args:
+        program: The kept program.
+        facts: The server's facts.
+    """
+    now = program_of(facts, active_slot(facts))
+    if now is not None and (now.file, now.image) == (program.file, program.image):
+        return ""
+    before = f"{now.version} to " if now is not None and now.version else ""
+    return (
+        f"its program changes from {before}{program.version}" if before else "its program changes"
+    )
+
+
+def is_valid(program: Program) -> bool:
+    """Return whether a program from a server's files looks like what a run writes."""
+    texts = (program.image_name, program.version, program.package_version)
+    where = _FILE if program.runtime == "package" else _IMAGE
+    return (
+        program.runtime in {"package", "docker", "podman"}
+        and bool(where.fullmatch(program.file or program.image))
+        and not (program.file and program.image)
+        and all(_TEXT.fullmatch(text) for text in texts)
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from moorage import __version__
 from moorage.answers.model import Answers
@@ -13,6 +14,7 @@ from moorage.deploy.plan import ServerPlan
 from moorage.deploy.revisions import Change, Revision, as_record, now
 from moorage.deploy.store import store_record
 from moorage.desired import layout
+from moorage.servers.facts import Facts
 
 
 def record_of_apply(
@@ -36,13 +38,15 @@ def record_of_apply(
     }
     digests |= {file.path: file.digest for file in plan.desired.files if file.path not in left}
     digests |= {file.path: file.digest for file in plan.writes}
+    before = recorded_digests(plan.facts)
+    digests |= {path: before[path] for path in plan.stays if path in before}
     if plan.desired.image and plan.desired.image.archive_digest:
         digests["image_archive"] = plan.desired.image.archive_digest
     known = str(deployment_record(plan.facts).get("registry_version", ""))
     program = deployment_record(plan.facts).get("registry_program")
     if plan.switches:
         program = {"image" if plan.desired.image else "package": "@REGISTRY_PROGRAM@"}
-    return {
+    record = {
         "version": 1,
         "moorage": __version__,
         "run": run_id,
@@ -63,6 +67,14 @@ def record_of_apply(
         },
         "digests": digests,
     }
+    return record | _users_now(plan.facts, record["answers"]) if plan.stays else record
+
+
+def _users_now(facts: Facts, answers: Any) -> dict[str, object]:
+    """Return the parts of the record with the users, for a run that leaves them as they are."""
+    applied = recorded_part(facts, "answers").get("credentials", answers["credentials"])
+    users = recorded_part(facts, "users")
+    return {"answers": {**answers, "credentials": applied}, "users": users}
 
 
 def record_of_users(

@@ -42,6 +42,7 @@ class Change:
         changed: The users whose password, access or state it changed, by name.
         answers: The other answers it changed, as dotted paths.
         has_more: Whether there were too many names to keep all of them.
+        rolled_back_to: The revision whose deployment was restored; 0 if it was none.
     """
 
     revision: int = 0
@@ -52,11 +53,13 @@ class Change:
     changed: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
     has_more: bool = False
+    rolled_back_to: int = 0
 
     @property
     def what(self) -> str:
         """The changes in words; empty when unknown."""
-        parts = [
+        parts = [f"rolled back to revision {self.rolled_back_to}"] if self.rolled_back_to else []
+        parts += [
             f"{what} {', '.join(names)}"
             for what, names in (
                 ("added", self.added),
@@ -227,6 +230,8 @@ def _entry(change: Change) -> dict[str, object]:
             entry[name] = list(names)
     if change.has_more:
         entry["more"] = True
+    if change.rolled_back_to:
+        entry["rolled_back_to"] = change.rolled_back_to
     return entry
 
 
@@ -242,6 +247,7 @@ def _history(noted: object) -> Sequence[Change]:
                 line_of(entry.get("at")),
                 **lists,
                 has_more=bool(entry.get("more")),
+                rolled_back_to=_number(entry.get("rolled_back_to")) or 0,
             )
     return [found[number] for number in sorted(found)]
 

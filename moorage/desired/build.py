@@ -60,30 +60,48 @@ def desired(answers: Answers, materials: Materials, platform: Platform, slot: Sl
         platform: The server's platform.
         slot: The registry slot to render for.
     """
-    registry = answers.registry
-    tls = answers.ssl.mode != "none"
+    files = (
+        *_registry_files(answers, materials, platform, slot),
+        *_activity_files(),
+        *collect_files(answers, platform.store_id),
+        *_files_of_nginx_unit(),
+        *acme_files(answers, materials),
+        *_nginx_files(answers, materials, platform, slot),
+        *_hook_files(materials),
+    )
+    return desired_with_files(answers, platform, slot, files, _image(answers, materials))
+
+
+def desired_with_files(
+    answers: Answers,
+    platform: Platform,
+    slot: Slot,
+    files: tuple[DesiredFile, ...],
+    image: Image | None,
+) -> DesiredState:
+    """Return the desired state of one server whose files are known.
+
+    Args:
+        answers: The answers that the files are for.
+        platform: The server's platform.
+        slot: The registry slot the files are for.
+        files: All files, in an order in which each refers only to earlier ones.
+        image: The registry's container image, or None for the package.
+    """
     return DesiredState(
         slot=slot,
         version=registry_version(answers),
-        domain=registry.domain,
+        domain=answers.registry.domain,
         listens=(*_listens(answers, platform), *_listens_on_80(answers, platform)),
-        tls=tls,
+        tls=answers.ssl.mode != "none",
         account=layout.ACCOUNT,
         storage_folder=_storage_folder(answers),
         store_id=platform.store_id if answers.storage.driver == "filesystem" else "",
         has_debug_listener=has_debug_listener(config(answers, slot)),
         packages=_packages(answers, platform),
         folders=_folders(answers),
-        files=(
-            *_registry_files(answers, materials, platform, slot),
-            *_activity_files(),
-            *collect_files(answers, platform.store_id),
-            *_files_of_nginx_unit(),
-            *acme_files(answers, materials),
-            *_nginx_files(answers, materials, platform, slot),
-            *_hook_files(materials),
-        ),
-        image=_image(answers, materials),
+        files=files,
+        image=image,
         remembers_logins=platform.has_njs,
         order=certificate_order(answers, platform),
         calendar=answers.collect.when or "",

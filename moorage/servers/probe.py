@@ -312,7 +312,7 @@ def _read_archive(
         return files, folders
     try:
         with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
-            for member in _members(tar, len(archive)):
+            for member in members_of(tar, len(archive)):
                 path = "/" + member.name.strip("/")
                 if not _is_managed(path, managed):
                     continue
@@ -335,8 +335,12 @@ def _read_archive(
     return files, folders
 
 
-def _members(tar: tarfile.TarFile, size: int) -> Iterator[tarfile.TarInfo]:
-    """Yield the members of a tar archive, checking sizes and offsets.
+def members_of(tar: tarfile.TarFile, size: int) -> Iterator[tarfile.TarInfo]:
+    """Yield the members of a tar archive from a server, checking sizes and offsets.
+
+    Args:
+        tar: The archive.
+        size: Its size in bytes.
 
     Raises:
         tarfile.TarError: A member is larger than the archive or overlaps the one before.

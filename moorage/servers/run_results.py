@@ -182,6 +182,7 @@ REASONS = {
         "applied.",
     ),
     "port_80_not_opened": Reason("nginx does not open port 80"),
+    "program_missing": Reason("the kept program {0} is missing or damaged"),
     "programs_not_executable": Reason(
         "programs in {0} cannot be executed, because {1} is mounted noexec",
         "Allow it, for example with: mount -o remount,exec MOUNT_POINT.",

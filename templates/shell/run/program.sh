@@ -17,8 +17,13 @@ env_of() { env=/etc/moorage/registry/$1/program.env; }
 # read_program SLOT: sets $program to the path or image ID of a slot's program, $program_name to the image's
 # name and $program_package to the package's version; empty if unknown.
 read_program() {
-    program='' program_name='' program_package=''
     env_of "$1"
+    read_program_in "$env"
+}
+
+# read_program_in FILE: likewise, from a file such as program.env.
+read_program_in() {
+    program='' program_name='' program_package=''
     while IFS='=' read -r name value; do
         value=${value#\"} value=${value%\"}
         case "$name" in
@@ -26,7 +31,7 @@ read_program() {
         MOORAGE_IMAGE_NAME) program_name=$value ;;
         MOORAGE_PACKAGE_VERSION) program_package=$value ;;
         esac
-    done 2>/dev/null <"$env"
+    done 2>/dev/null <"$1"
 }
 
 # write_program SLOT VERSION: writes program.env for $program, and keeps the replaced file until the run ends.
@@ -62,6 +67,8 @@ choose_program() {
         read_program "$plan_slot_from"
         before=$program
         if [ "$plan_engine" = - ]; then keep_program; else keep_image; fi
+    elif [ "$plan_program" = restore ]; then
+        restore_program
     elif [ "$plan_engine" = - ]; then
         take_package
     else
@@ -75,6 +82,16 @@ choose_program() {
 place_program() {
     write_program "$plan_slot_to" "$found"
     if [ "$plan_program" = keep ] && [ -z "$before" ]; then write_program "$plan_slot_from" "$found"; fi
+}
+
+# A kept deployment names its program, so that it is still there.
+restore_program() {
+    read_program_in plan/program
+    if [ "$plan_engine" != - ]; then
+        hold_image
+    elif ! is_whole "$program"; then
+        fail program_missing "$program"
+    fi
 }
 
 take_package() {

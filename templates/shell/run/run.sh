@@ -52,6 +52,8 @@ outcome=failed
 . ./nginx.sh
 # shellcheck source=schedule.sh
 . ./schedule.sh
+# shellcheck source=deployments.sh
+. ./deployments.sh
 # shellcheck source=rollback.sh
 . ./rollback.sh
 
@@ -86,6 +88,8 @@ forget_old_runs
 run_hooks hooks-before before_apply
 step back-up
 back_up
+# One that was not kept when it was recorded: by an older version, or by a run that was killed.
+keep_deployment "$plan_deployed" "$plan_slot_from" plan/deployed
 rollback_needed=yes
 # Steps without work are not reported: a change of users installs nothing.
 if [ "$plan_takes_over_packaged_registry" = no ]; then mask_packaged_registry; fi
@@ -142,6 +146,8 @@ ignore_signals
 record
 rollback_needed=no
 remove_staged
+keep_deployment "$plan_deploys" "$plan_slot_to" plan/deploys
+forget_deployments
 set_schedule
 step drain
 drain_old

@@ -1,0 +1,200 @@
+"""``moorage rollback``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from moorage.cli.options import answers_argument, output_of, server_options
+from moorage.errors import ExitCode
+
+if TYPE_CHECKING:
+    from moorage.answers.model import Answers
+    from moorage.cli.output import Output
+    from moorage.cli.runner import Runner
+    from moorage.deploy.operations import Outcome
+    from moorage.deploy.plan import Plan
+    from moorage.deploy.rollback import Rollback
+
+_EXAMPLES = """\b
+Examples:
+  moorage rollback moorage.yml
+  moorage rollback moorage.yml --to 7 --yes --json
+"""
+
+
+@click.command("rollback", epilog=_EXAMPLES)
+@answers_argument
+@click.option(
+    "--to", "revision", type=click.IntRange(0), metavar="REVISION", help="Go back to this revision."
+)
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--diff", "with_diff", is_flag=True, help="Show each file's diff.")
+@click.option("--no-verify", is_flag=True, help="Skip the checks of the registry from outside.")
+@click.option("--skip-large-upload", is_flag=True, help="Skip the check that uploads over 100 MB.")
+@click.option(
+    "--begin-empty",
+    is_flag=True,
+    help="Go back to an image store without images, leaving the current ones behind.",
+)
+@click.option(
+    "--end-transfers",
+    is_flag=True,
+    help="Cut off transfers on the slot the rollback needs instead of waiting.",
+)
+@click.option("--no-save", is_flag=True, help="Do not update FILE.")
+@server_options
+@click.pass_context
+def command(
+    context: click.Context,
+    *,
+    file: Path,
+    revision: int | None,
+    yes: bool,
+    with_diff: bool,
+    no_verify: bool,
+    skip_large_upload: bool,
+    begin_empty: bool,
+    end_transfers: bool,
+    no_save: bool,
+    accepted_host_keys: tuple[str, ...],
+) -> int:
+    """Go back to the deployment before (undo, revert), or to an earlier one.
+
+    Restores the registry's settings, program, hooks and web server on all servers, as one rollout
+    without failed requests. The servers keep the last three deployments before the current one;
+    'moorage history FILE' lists the revisions. Shows the plan and asks first.
+
+    Users, passwords and a renewed certificate stay as they are, and so do images. A rollback is a
+    run with a new revision: another one goes back to what it undid.
+
+    Updates FILE with the answers of that deployment, keeping its comments and secret references, so
+    that applying it changes nothing.
+    """
+    from moorage.cli.answers_file import open_answers
+    from moorage.cli.confirmation import accept, require_confirmation
+    from moorage.cli.runner import open_deployment
+    from moorage.deploy.acceptance import Accepted
+    from moorage.deploy.rollback import with_users_of
+
+    output = output_of(context)
+    output.is_stream = output.as_json
+    answers = open_answers(output, file)
+    require_confirmation(output, yes, "Add --yes to roll back without confirmation.")
+    with open_deployment(output, answers, accepted_host_keys=accepted_host_keys) as runner:
+        runner.asker.asks_for_logins_only = True
+        operations = runner.operations
+        rollback = runner.query(lambda: operations.choose_rollback(revision))
+        runner.continue_with(rollback.answers)
+        plan = runner.query(lambda: operations.plan_rollback(rollback))
+        _show(output, rollback, plan, with_diff=with_diff)
+        if plan.has_changes:
+            accepted = accept(
+                runner,
+                plan,
+                Accepted(begin_empty=begin_empty, end_transfers=end_transfers),
+                asks=output.is_interactive and not yes,
+                all_removals=False,
+                all_regained=False,
+                question=f"Roll back to revision {rollback.revision}?",
+            )
+            if accepted is None:
+                output.message("Nothing was changed.")
+                return ExitCode.FAILED
+            operations.accepted = accepted
+        outcome = _run(runner, verifies=not no_verify, large_upload=not skip_large_upload)
+        report = outcome.report
+        assert report is not None
+        if report.revision and not no_save and file.is_file():
+            _save(output, file, with_users_of(rollback.answers, plan), report.revision)
+        return _report(runner, rollback, plan, outcome)
+
+
+def _show(output: Output, rollback: Rollback, plan: Plan, *, with_diff: bool) -> None:
+    from moorage.cli.plan_view import plan_as_json, plan_lines
+    from moorage.errors import ServersFailed
+
+    change = rollback.kept[0].change
+    if output.as_json:
+        event = {"event": "plan", **plan_as_json(plan, with_diff=with_diff)}
+        output.emit({**event, "to_revision": rollback.revision, "left": list(rollback.left)})
+    else:
+        output.message((f"Rolls back to {change}", "bold"))
+        for line in plan_lines(plan, with_diff=with_diff):
+            output.message(*line)
+        if rollback.left:
+            output.message(f"To be entered in the answers again: {', '.join(rollback.left)}.")
+    if plan.problems:
+        raise ServersFailed(plan.problems)
+
+
+def _run(runner: Runner, *, verifies: bool, large_upload: bool) -> Outcome:
+    from moorage.cli.apply import CANCELLING
+
+    operations = runner.operations
+
+    def cancel() -> None:
+        runner.message(CANCELLING)
+        operations.abort()
+
+    outcome = runner.run(operations.run, cancel)
+    if runner.main_thread.is_interrupted:
+        return outcome
+    return runner.run(
+        lambda: operations.finish(verifies=verifies, large_upload=large_upload),
+        operations.skip_checks,
+    )
+
+
+def _save(output: Output, file: Path, answers: Answers, revision: int) -> None:
+    """Write the answers into the file; a failure is only a warning."""
+    from moorage.answers.amend import amend, lost_comments
+    from moorage.answers.load import read_answers_text
+    from moorage.answers.save import save_text
+    from moorage.errors import MoorageError
+
+    try:
+        text = read_answers_text(file)
+        written = amend(text, answers.model_copy(update={"based_on": revision}))
+        save_text(written, file)
+    except (MoorageError, OSError, ValueError) as error:
+        output.message(
+            ("Warning: ", "bold yellow"),
+            f"The servers were rolled back, but {file} was not updated: {error} "
+            "Applying it may undo the rollback.",
+        )
+        return
+    lost = " Comments in the changed sections were lost." if lost_comments(text, written) else ""
+    output.message(f"Updated {file}.{lost}")
+
+
+def _report(runner: Runner, rollback: Rollback, plan: Plan, outcome: Outcome) -> int:
+    from moorage.cli import report_view
+
+    report, checks = outcome.report, outcome.verification
+    assert report is not None
+    code = ExitCode.INTERRUPTED if runner.main_thread.is_interrupted else outcome.exit_code
+    output = runner.output
+    if output.as_json:
+        output.emit(
+            {
+                "event": "result",
+                "exit_code": int(code),
+                "summary": plan.summary,
+                "to_revision": rollback.revision,
+                "revision": report.revision or None,
+                "servers": report_view.report_as_json(report),
+                **report_view.verification_as_json(checks),
+            }
+        )
+        return code
+    lines = [*report_view.report_lines(report)]
+    if checks is not None:
+        lines += [("",), *report_view.verification_lines(checks)]
+    if code == ExitCode.DONE and report.revision:
+        lines += [("",), (f"Rolled back to revision {rollback.revision}.", "bold")]
+    for line in lines:
+        output.data(*line)
+    return code

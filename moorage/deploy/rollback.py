@@ -330,7 +330,7 @@ def _problems(
         yield problem_on(
             facts,
             "store_differs",
-            f"{folder} does not contain the images of revision {kept.revision} any more.",
+            f"{folder} no longer contains the images of revision {kept.revision}.",
             "Mount the disk, or bring the folder back. To begin empty, set storage in the answers "
             "and apply them with --begin-empty.",
         )
@@ -363,7 +363,7 @@ def _problems(
         yield problem_on(
             facts,
             "certificate_needed",
-            f"the certificate of revision {kept.revision} cannot be used any more: {fault}.",
+            f"the certificate of revision {kept.revision} can no longer be used: {fault}.",
             "Set ssl in the answers and apply them: moorage apply FILE.",
         )
 

@@ -23,7 +23,7 @@ write_deployment() {
     new=$deployments/.new.$1
     rm -rf -- "$deployments"/.new.* "$deployments"/.old.*
     install -d -m 700 "$deployments" "$new" "$new/files" &&
-        tr '\n' '\0' <"$3" | xargs -0 cp -pP --parents -t "$new/files" -- &&
+        sed 's#^/##' "$3" | tr '\n' '\0' | (cd / && xargs -0 cp -pP --parents -t "$new/files" --) &&
         cp -p /etc/moorage/deployment.json "$new/deployment.json" || return 1
     program=/etc/moorage/registry/$2/program.env
     if [ -e "$program" ]; then cp -p "$program" "$new/program.env" || return 1; fi

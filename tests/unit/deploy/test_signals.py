@@ -18,7 +18,7 @@ FILES = (
     "common.sh causes.sh watchdog.sh files.sh additions.sh hooks.sh packages.sh program.sh "
     "storage.sh slots.sh"
 )
-NEEDED = f"{FILES} certificate.sh nginx.sh schedule.sh rollback.sh".split()
+NEEDED = f"{FILES} certificate.sh nginx.sh schedule.sh deployments.sh rollback.sh".split()
 
 
 def _run(folder: Path, script: str) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,130 @@
+"""Rolling back: earlier deployments come back in one switch, and users stay."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from command_line import PASSWORD, CommandLine
+from fault_injection import wait_at_steps
+from operator_at_work import DOMAIN, Operator
+from traffic import Traffic
+
+from lab import LabServer
+from lab.machine import say
+from moorage.answers.secrets import Secret
+from moorage.deploy.registry_client import RegistryClient
+
+pytestmark = pytest.mark.ready
+
+FILE = """\
+# Our registry.
+version: 1
+registry:
+  domain: {domain}
+  settings: {{log: {{level: {level}}}}}  # how much it logs
+# Where it runs.
+servers:
+  - {{host: {host}, user: root, key: {key}}}
+credentials:
+  # the CI system
+  users:
+    - {{name: ci, access: push, password: {{env: CI_PW}}}}
+"""
+APPLY = ("apply", "moorage.yml", "--yes", "--json", "--skip-large-upload")
+ROLLBACK = ("rollback", "moorage.yml", "--yes", "--json", "--skip-large-upload")
+
+
+@pytest.fixture
+def call(operator: Operator) -> Iterator[CommandLine]:
+    operator.leaks.add(PASSWORD, label="the password of ci")
+    line = CommandLine(operator, {"MOORAGE_BY": "ana@laptop"})
+    yield line
+    for process in line.going_on:
+        process.kill()
+        process.wait()
+
+
+def _client(operator: Operator, server: LabServer) -> RegistryClient:
+    authority = next((operator.home / "state" / "ca").glob("*/ca.pem")).read_bytes()
+    return RegistryClient(server.address, 443, DOMAIN, True, authority, "ci", Secret(PASSWORD))
+
+
+def _write(call: CommandLine, server: LabServer, level: str) -> Path:
+    path = call.home / "moorage.yml"
+    path.write_text(FILE.format(domain=DOMAIN, level=level, host=server.address, key=server.key))
+    return path
+
+
+def _events(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+
+def _record(server: LabServer) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads(server.run("cat /etc/moorage/deployment.json").stdout)
+    return read
+
+
+def _kept(server: LabServer) -> list[str]:
+    return server.run("ls -A /var/lib/moorage/deployments").stdout.split()
+
+
+def _config(server: LabServer) -> dict[str, Any]:
+    slot = _record(server)["slot"]
+    read: dict[str, Any] = yaml.safe_load(
+        server.run(f"cat /etc/moorage/registry/{slot}/config.yml").stdout
+    )
+    return read
+
+
+def test_settings_go_back_and_users_stay(
+    operator: Operator, call: CommandLine, server: LabServer
+) -> None:
+    call.add_known_hosts(server)
+    for level in ("debug", "info", "warn"):
+        path = _write(call, server, level)
+        applied = call(*APPLY)
+        assert applied.code == 0, applied.stdout + applied.stderr
+    assert len(_kept(server)) == 3
+    add = ("users", "add", "moorage.yml", "flora", "--yes", "--json", "--passwords-to", "flora")
+    assert call(*add).code == 0
+    assert len(_kept(server)) == 3
+    client = _client(operator, server)
+
+    with Traffic([client] * 8) as traffic:
+        back = call(*ROLLBACK)
+    assert back.code == 0, back.stdout + back.stderr
+    say(f"{traffic.count} pushes and pulls during a rollback, {len(traffic.failures)} failed")
+    assert traffic.count > 8
+    assert traffic.failures == []
+
+    planned = next(each for each in _events(back.stdout) if each["event"] == "plan")
+    assert planned["to_revision"] == 2
+    record = _record(server)
+    assert record["revision"] == 5
+    assert record["history"][-1]["rolled_back_to"] == 2
+    assert record["history"][-1]["answers"] == ["registry.settings"]
+    assert _config(server)["log"]["level"] == "info"
+    assert "flora" in server.run("cat /etc/nginx/moorage/htpasswd").stdout
+    text = path.read_text()
+    assert yaml.safe_load(text)["registry"]["settings"]["log"]["level"] == "info"
+    assert yaml.safe_load(text)["based_on"] == 5
+    for comment in ("# Our registry.", "# Where it runs."):
+        assert comment in text
+
+    again = call("plan", "moorage.yml", "--detailed-exitcode", "--json")
+    assert again.code == 0, again.stdout
+    # Another one undoes it; any kept revision can be named.
+    assert call(*ROLLBACK).code == 0
+    assert _config(server)["log"]["level"] == "warn"
+    assert call(*ROLLBACK, "--to", "2", "--no-save").code == 0
+    assert _config(server)["log"]["level"] == "info"
+    assert yaml.safe_load(path.read_text())["registry"]["settings"]["log"]["level"] == "warn"
+    assert len(_kept(server)) == 4
+    unknown = call(*ROLLBACK, "--to", "1")
+    assert unknown.code == 1
+    assert "deployment_not_kept" in unknown.stdout + unknown.stderr

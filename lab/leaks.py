@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
@@ -18,6 +19,9 @@ INTERVAL = 0.3
 
 LOGIN_USER_IDS = range(1000, 60_000)
 """Accounts of people, who can read the environments of their own processes."""
+
+KEPT = re.compile("^/var/lib/moorage/deployments/[^/]+/files(?=/)")
+"""Where files are kept as they were; only root can enter it."""
 
 MEMORY_FOLDERS = ("/run", "/tmp", "/dev/shm")
 """Folders of a running server that are not on its disk."""
@@ -192,6 +196,7 @@ class LeakWatch:
             path = Path(name.decode(errors="surrogateescape"))
             local = server == "here"
             place = str(path) if local else f"{shown_as}/{path.relative_to(folder)}"
+            at = place if local else KEPT.sub("", place)
             try:
                 content = path.read_bytes()
             except OSError:
@@ -199,7 +204,7 @@ class LeakWatch:
             found |= {
                 f"{s.label} in {place} ({server})"
                 for s in self._secrets
-                if s.content in content and not any(fnmatch(place, p) for p in s.allowed)
+                if s.content in content and not any(fnmatch(at, p) for p in s.allowed)
             }
         return found
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import yaml
 from command_line import PASSWORD, CommandLine
-from fault_injection import wait_at_steps
 from operator_at_work import DOMAIN, Operator
 from traffic import Traffic
 

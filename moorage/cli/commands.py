@@ -26,6 +26,9 @@ _COMMANDS = {
     "history": LazyCommand(
         "moorage.cli.history", "Show who changed what and when, and how it ended."
     ),
+    "diff": LazyCommand(
+        "moorage.cli.diff", "Show what differs between two deployments: answers and files."
+    ),
     "verify": LazyCommand("moorage.cli.verify", "Check the registry from outside, as a client."),
     "users": LazyCommand("moorage.cli.users.group", "Manage the registry's users."),
     "images": LazyCommand(
@@ -86,8 +89,8 @@ def moorage(context: click.Context) -> None:
     """Install, secure and run a private Docker registry on your servers, over SSH.
 
     Without a command, opens the wizard. FILE is an answers file, as saved by the wizard. validate,
-    plan, status, logs, activity, history and schema change nothing; verify pushes a test image and
-    deletes it again.
+    plan, status, logs, activity, history, diff and schema change nothing; verify pushes a test
+    image and deletes it again.
     """
     if context.invoked_subcommand is None:
         from moorage.cli.wizard import open_wizard

@@ -91,7 +91,7 @@ def gather(
         weak_passwords=weak,
         hooks=read_scripts(answers),
         new_store_id=secrets.token_hex(8),
-        image_archive_digest=_archive_digest(answers),
+        image_archive_digest=archive_digest(answers),
     )
 
 
@@ -294,7 +294,12 @@ def _issued(
     return _Certificate(issued.certificate, issued.key, authority.certificate_pem, keep, creates)
 
 
-def _archive_digest(answers: Answers) -> str | None:
+def archive_digest(answers: Answers) -> str | None:
+    """Return the SHA-256 of the image archive; None if there is none, or no server uses it.
+
+    Raises:
+        AnswersError: It cannot be read.
+    """
     archive = answers.registry.image_archive
     runtimes = {answers.for_server(server.host).registry.runtime for server in answers.servers}
     if archive is None or runtimes == {"package"}:

@@ -38,10 +38,12 @@ if TYPE_CHECKING:
     from moorage.deploy.activity import Activity
     from moorage.deploy.certificate import Replacement
     from moorage.deploy.clients import Access
+    from moorage.deploy.deployment_diff import DeploymentDiff
     from moorage.deploy.events import RunEnded
     from moorage.deploy.handover import Handover
     from moorage.deploy.history import History
     from moorage.deploy.images import ImagesRead
+    from moorage.deploy.kept import ServerDeployments
     from moorage.deploy.last_seen import SeenRead
     from moorage.deploy.plan import Plan
     from moorage.deploy.report import ApplyReport
@@ -238,15 +240,34 @@ class Operations:
         Raises:
             MoorageError: A server cannot be reached, or does not keep it.
         """
-        from moorage.deploy.kept import read_deployments
         from moorage.deploy.rollback import choose
 
+        return choose(self._read_deployments(), self.deployment.answers, to)
+
+    def compare_deployments(
+        self, before: int | None = None, after: int | None = None
+    ) -> DeploymentDiff:
+        """Return what differs between two deployments that the servers keep.
+
+        Args:
+            before: The revision of the first; None for the deployment before the second.
+            after: The revision of the second; None for the current one.
+
+        Raises:
+            MoorageError: A server cannot be reached, or does not keep one of them.
+        """
+        from moorage.deploy.deployment_diff import compare
+
+        return compare(self._read_deployments(), before, after)
+
+    def _read_deployments(self) -> tuple[ServerDeployments, ...]:
+        from moorage.deploy.kept import read_deployments
+
         try:
-            every = read_deployments(self.deployment)
+            return read_deployments(self.deployment)
         except MoorageError as error:
             self.asker.forget_refused(error)
             raise
-        return choose(every, self.deployment.answers, to)
 
     def plan_rollback(self, rollback: Rollback) -> Plan:
         """Read the servers and plan a rollback, including DNS; :meth:`run` then applies it.

@@ -463,15 +463,21 @@ def _file_change(file: DesiredFile, facts: Facts, recorded: Mapping[str, str]) -
         before = f"{there.owner}:{there.group} {there.mode:04o}\n"
         after = f"{file.owner}:{file.group} {file.mode:04o}\n"
     else:
-        before, after = _masked_pair(file.secret, before, after)
+        before, after = masked_pair(file.secret, before, after)
     was = recorded.get(file.path)
     drift = was is not None and (there is None or there.digest != was)
     action = Action.ADD if there is None else Action.CHANGE
     return Change(Kind.FILE, action, file.path, file.reason, before, after, drift)
 
 
-def _masked_pair(kind: SecretKind | None, before: str | None, after: str) -> tuple[str | None, str]:
-    """Return a file's current and new text for display, without secrets."""
+def masked_pair(kind: SecretKind | None, before: str | None, after: str) -> tuple[str | None, str]:
+    """Return a file's current and new text for display, without secrets.
+
+    Args:
+        kind: The file's format if it has secrets.
+        before: Its text now; None if there is none.
+        after: Its new text.
+    """
     if kind is None:
         now = None if before is None else without_private_keys(before)
         return now, without_private_keys(after)

@@ -24,6 +24,7 @@ from moorage.deploy.deployment_json import (
 from moorage.deploy.expectations import expect
 from moorage.deploy.hooks import hooks_of_apply
 from moorage.deploy.kept import CERTIFICATE, STAYING, KeptDeployment, ServerDeployments
+from moorage.deploy.materials import archive_digest
 from moorage.deploy.merge import answers_gone_back, catch_up_users
 from moorage.deploy.plan import Plan, ServerPlan
 from moorage.deploy.planning import plan_state
@@ -38,7 +39,7 @@ from moorage.desired.build import desired_with_files, listening_ports
 from moorage.desired.certificates import find_faults
 from moorage.desired.layout import Slot
 from moorage.desired.state import DesiredFile, DesiredState, Effect, Image, Materials
-from moorage.errors import MoorageError, Note, ServersFailed
+from moorage.errors import AnswersError, MoorageError, Note, ServersFailed
 from moorage.servers.facts import Facts, ManagedFile
 from moorage.users.on_servers import latest_users, read_user_list
 
@@ -104,7 +105,27 @@ def choose(every: Sequence[ServerDeployments], answers: Answers, to: int | None 
         raise ServersFailed(lacking)
     kept = tuple(found for each in every if (found := each.at(to)) is not None)
     merged = answers_gone_back(answers, kept[0].recorded)
-    return Rollback(to, kept, merged.answers, merged.left, current)
+    gone_back, left = _without_other_archive(merged.answers, kept)
+    return Rollback(to, kept, gone_back, (*merged.left, *left), current)
+
+
+def _without_other_archive(
+    answers: Answers, kept: Sequence[KeptDeployment]
+) -> tuple[Answers, tuple[str, ...]]:
+    """Return the answers without an image archive that is not the one of the deployment.
+
+    An apply would load it; the servers still have the image.
+    """
+    if answers.registry.image_archive is None:
+        return answers, ()
+    known = {recorded_digests(each.facts).get("image_archive") for each in kept}
+    try:
+        if archive_digest(answers) in known | {None}:
+            return answers, ()
+    except AnswersError:  # the file is gone
+        pass
+    registry = answers.registry.model_copy(update={"image_archive": None})
+    return answers.model_copy(update={"registry": registry}), ("registry.image_archive",)
 
 
 def revisions_kept(every: Sequence[ServerDeployments]) -> list[int]:
@@ -242,14 +263,20 @@ def _desired(file: ManagedFile, slot: Slot, other: Slot, facts: Facts) -> Desire
     path, content = file.path, file.content
     if path in (*layout.slot_files(slot), layout.UPSTREAM):
         path = path.replace(f"/{slot}/", f"/{other}/")
-        content = _for_slot(content, slot, other)
+        content = for_slot(content, slot, other)
     if path == layout.REGISTRY_ENV and layout.REGISTRY_ENV in facts.files:
         content = _with_http_secret(content, facts.files[layout.REGISTRY_ENV].content)
     return DesiredFile(path, content, _effect(path), _WHY, file.mode, file.owner, file.group)
 
 
-def _for_slot(content: bytes, slot: Slot, other: Slot) -> bytes:
-    """Return a file of a slot for the other: its socket, debug port and name."""
+def for_slot(content: bytes, slot: Slot, other: Slot) -> bytes:
+    """Return a slot's file for a slot: its socket, debug port and name.
+
+    Args:
+        content: The file.
+        slot: The slot that it is for.
+        other: The slot that it has to be for.
+    """
     for was, now in (
         (layout.socket_path(slot), layout.socket_path(other)),
         (f"127.0.0.1:{layout.DEBUG_PORTS[slot]}", f"127.0.0.1:{layout.DEBUG_PORTS[other]}"),

@@ -115,6 +115,17 @@ def test_settings_go_back_and_users_stay(
     for comment in ("# Our registry.", "# Where it runs."):
         assert comment in text
 
+    differ = json.loads(call("diff", "moorage.yml", "--from", "3", "--json").stdout)
+    assert (differ["from"], differ["to"]) == (3, 5)
+    assert differ["answers"] == [
+        {"path": "registry.settings.log.level", "before": "warn", "after": "info"}
+    ]
+    assert [each["path"] for each in differ["servers"][0]["files"]] == [
+        "/etc/moorage/registry/config.yml"
+    ]
+    shown = call("diff", "--server", f"root@{server.address}", "--key", str(server.key)).stdout
+    assert "-  level: warn\n+  level: info\n" in shown
+
     again = call("plan", "moorage.yml", "--detailed-exitcode", "--json")
     assert again.code == 0, again.stdout
     # Another one undoes it; any kept revision can be named.

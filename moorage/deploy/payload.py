@@ -15,6 +15,7 @@ from typing import Literal
 
 from moorage.answers.secrets import Secret
 from moorage.deploy.additions import ADDED_BY_RUNS, lines_of_additions
+from moorage.deploy.deployment_json import recorded_digests
 from moorage.deploy.kept import STAYING, deployed_files, deployed_run
 from moorage.deploy.plan import WAIT_SECONDS, ServerPlan
 from moorage.deploy.programs import Program
@@ -279,6 +280,8 @@ def _deploys(plan: ServerPlan, record: Mapping[str, object]) -> tuple[str, ...]:
     left = layout.slot_files(plan.slot_from) if plan.slot_from and plan.switches else ()
     paths = [each.path for each in plan.desired.files if each.path not in left]
     paths += [each.path for each in plan.writes]
+    # The certificate, which a rollback leaves as it is.
+    paths += [path for path in plan.stays if path in recorded_digests(plan.facts)]
     return tuple(path for path in dict.fromkeys(paths) if path not in STAYING)
 
 

@@ -1,4 +1,4 @@
-"""What differs between two deployments: answers, files, the registry's program."""
+"""The difference between two deployments: answers, files, the registry's program."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class AnswerChange:
 
 @dataclass(frozen=True)
 class ServerDiff:
-    """What differs on one server.
+    """The difference on one server.
 
     Attributes:
         server: Its label.
@@ -59,7 +59,7 @@ class ServerDiff:
 
 @dataclass(frozen=True)
 class DeploymentDiff:
-    """What differs between two deployments.
+    """The difference between two deployments.
 
     Attributes:
         before: The revision of the first.

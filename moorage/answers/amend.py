@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+from collections.abc import Iterable
+from typing import Any
 
 from moorage.answers import document as yaml_document
 from moorage.answers.load import loads
@@ -37,6 +39,47 @@ def amend(text: str, answers: Answers) -> str:
     except AnswersError:
         pass
     return anew
+
+
+def amend_values(text: str, answers: Answers, paths: Iterable[yaml_document.Path]) -> str:
+    """Return an answers file in which only some values differ, all comments kept if possible.
+
+    Args:
+        text: The file.
+        answers: The new answers.
+        paths: The paths of the texts that differ.
+    """
+    lines = text.splitlines(keepends=True)
+    keys = yaml_document.read(text).keys
+    new = answers.model_dump(mode="json")
+    with contextlib.suppress(AnswersError, KeyError):
+        for path in paths:
+            number = keys[path].line - 1
+            name = re.escape(str(path[-1]))
+            # The name and its colon, the value, and a comment.
+            found = re.fullmatch(
+                rf"([^#]*?\b{name}\s*:[ \t]*)([^#]*?)([ \t]*(?:[ \t]#.*)?\n?)", lines[number]
+            )
+            if found is not None:
+                lines[number] = f"{found[1]}{_scalar(_at(new, path))}{found[3]}"
+        candidate = "".join(lines)
+        if loads(candidate) == loads(dump(answers)):
+            return candidate
+    return amend(text, answers)
+
+
+def _at(values: Any, path: yaml_document.Path) -> Any:
+    for part in path:
+        values = values[part]
+    return values
+
+
+def _scalar(value: Any) -> str:
+    """Return a value for YAML; names such as those of images need no quotes."""
+    is_plain = isinstance(value, str) and re.fullmatch(
+        r"[A-Za-z][\w.-]*(/[\w.-]+)+(:[\w.-]+)?", value
+    )
+    return str(value) if is_plain else json.dumps(value, ensure_ascii=False)
 
 
 def with_base(text: str, revision: int) -> str | None:

@@ -18,6 +18,9 @@ _COMMANDS = {
     "rollback": LazyCommand(
         "moorage.cli.rollback", "Go back to the deployment before (undo, revert, restore)."
     ),
+    "upgrade": LazyCommand(
+        "moorage.cli.upgrade", "Upgrade the registry's program on all servers (update)."
+    ),
     "status": LazyCommand("moorage.cli.status", "Show what is deployed, and its state."),
     "logs": LazyCommand("moorage.cli.logs", "Show or follow the logs of the registry and nginx."),
     "activity": LazyCommand(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from moorage.answers.model import Answers, Server
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from moorage.cloud.s3 import Keys
     from moorage.deploy.payload import Gate, Login
     from moorage.deploy.plan import Plan
+    from moorage.deploy.programs import Target
     from moorage.deploy.report import ApplyReport
     from moorage.deploy.run import ServerRun
     from moorage.deploy.verify import Verification
@@ -198,12 +199,19 @@ class Deployment:
         """
         return self.plan_from(self.probe())
 
-    def plan_from(self, facts: Sequence[Facts], *, reads_images: bool = True) -> Plan:
+    def plan_from(
+        self,
+        facts: Sequence[Facts],
+        *,
+        reads_images: bool = True,
+        targets: Mapping[str, Target] = MappingProxyType({}),
+    ) -> Plan:
         """Return what an apply would do, from known facts.
 
         Args:
             facts: The facts of the servers.
             reads_images: Whether to find out what new retention rules remove.
+            targets: The programs that an upgrade gives the servers, by label.
         """
         wrong = check_registry(self.answers)
         if wrong:
@@ -213,6 +221,7 @@ class Deployment:
         from moorage.deploy.expectations import expect
         from moorage.deploy.plan import Plan
         from moorage.deploy.planning import plan_server
+        from moorage.deploy.programs import NO_TARGET
         from moorage.deploy.retention_preview import find_removals
         from moorage.deploy.revisions import latest
 
@@ -223,7 +232,10 @@ class Deployment:
         if gathered.certificate_key:
             self._learn(gathered.certificate_key)
         gathered = replace(gathered, addresses=self._peers())
-        servers = tuple(plan_server(self.answers, gathered, each) for each in facts)
+        servers = tuple(
+            plan_server(self.answers, gathered, each, targets.get(each.server, NO_TARGET))
+            for each in facts
+        )
         revision = latest(shared)
         change = change_of_apply(self.answers, gathered, shared)
         return Plan(

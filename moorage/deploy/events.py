@@ -23,6 +23,7 @@ STEPS: dict[str, str] = {
     "image": "Fetching the image",
     "version": "Checking the registry's version",
     "registry": "Starting the registry on the idle slot",
+    "prove": "Reading images with the new program",
     "certificate": "Requesting the certificate",
     "nginx-files": "Writing and testing nginx's files",
     "staged": "Ready to switch",

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from moorage.deploy.report import ApplyReport
     from moorage.deploy.rollback import Rollback
     from moorage.deploy.store import Store
+    from moorage.deploy.upgrade import Wish
     from moorage.deploy.users_change import UsersPlan, UsersRead
     from moorage.deploy.verify import Verification
     from moorage.images.details import ImageDetails
@@ -292,6 +293,39 @@ class Operations:
         with self._lock:
             if self._deployment is deployment:
                 self.plan, self.name = plan, name
+        return plan
+
+    def plan_upgrade(self, wish: Wish) -> Plan:
+        """Read the servers, ask them what they can get, and plan an upgrade; :meth:`run` does it.
+
+        Args:
+            wish: What to upgrade to; the open answers are those of the upgrade.
+
+        Raises:
+            MoorageError: A server cannot be reached, or cannot get it; or the answers were not
+                applied yet and a new user would get a password.
+        """
+        from moorage.deploy.upgrade import find_offers, targets_of
+
+        deployment = self.deployment
+        self.accepted = NOTHING
+        try:
+            facts = deployment.probe()
+            self.facts |= {each.server: each for each in facts}
+            offers = find_offers(deployment, deployment.plan_from(facts, reads_images=False), wish)
+            plan = deployment.plan_from(facts, targets=targets_of(facts, offers, wish))
+        except MoorageError as error:
+            self.asker.forget_refused(error)
+            raise
+        if plan.materials.generated or any(server.is_new for server in plan.servers):
+            raise MoorageError(
+                "The answers add users or servers that were not applied yet.",
+                advice="Apply the answers first.",
+                code="not_applied",
+            )
+        with self._lock:
+            if self._deployment is deployment:
+                self.plan, self.name = plan, NamePlan()
         return plan
 
     def run(self) -> Outcome:

@@ -20,6 +20,7 @@ from moorage.deploy.kept import STAYING, deployed_files, deployed_run
 from moorage.deploy.plan import WAIT_SECONDS, ServerPlan
 from moorage.deploy.programs import Program
 from moorage.desired import layout
+from moorage.desired.build import prove_script
 from moorage.desired.state import Listen
 from moorage.local_file import open_file
 from templates.load import shell_scripts
@@ -134,6 +135,7 @@ def archive(entries: dict[str, bytes]) -> bytes:
 def _entries(plan: ServerPlan, record: Mapping[str, object], timing: Timing) -> dict[str, bytes]:
     entries = {
         **{name: script.encode() for name, script in shell_scripts("run").items()},
+        **({"prove.py": prove_script()} if plan.proves_program else {}),
         "plan/settings": _settings(plan, record, timing).encode(),
         "plan/packages": _lines(package.name for package in plan.packages),
         "plan/folders": _lines(
@@ -230,6 +232,8 @@ def _settings(plan: ServerPlan, record: Mapping[str, object], timing: Timing) ->
         "records_additions": flag(_is_apply(record)),
         "checks_version": flag(plan.switches),
         "program": _program(plan),
+        "package_version": plan.package_version or "-",
+        "proves": flag(plan.proves_program),
         "recorded": _digest_now(plan, layout.DEPLOYMENT),
         "gate": timing.gate,
         "gate_seconds": str(timing.gate_seconds),

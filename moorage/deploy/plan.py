@@ -141,6 +141,10 @@ class ServerPlan:
         takes_program: Whether the new slot runs another program than the old one: the installed
             package, or the image of the answers.
         restores: The kept program that the slot gets back; None if it keeps or takes one.
+        proves_program: Whether another program has to read images that are stored before the
+            switch: there is an active slot, and both use the same store.
+        package_version: The version of the registry's package to install over another one; empty
+            for none.
         reload_nginx: Whether nginx has to be reloaded or started.
         restart_nginx: Whether a reload is not enough.
         drops_default_site: Whether to remove the default site of nginx's package.
@@ -169,6 +173,8 @@ class ServerPlan:
     slot_to: Slot = "blue"
     takes_program: bool = False
     restores: Program | None = None
+    proves_program: bool = False
+    package_version: str = ""
     load_image: bool = False
     reload_nginx: bool = False
     restart_nginx: bool = False
@@ -276,6 +282,7 @@ def summarize(plan: Plan) -> str:
 
     parts = [
         number(Kind.PACKAGE, Action.ADD, "package", "packages"),
+        number(Kind.PACKAGE, Action.CHANGE, "package upgraded", "packages upgraded"),
         number(Kind.IMAGE, Action.ADD, "image", "images"),
         number(Kind.FILE, Action.ADD, "file new", "files new"),
         number(Kind.FILE, Action.CHANGE, "file changed", "files changed"),

@@ -21,7 +21,13 @@ from moorage.deploy.listen_addresses import listens_as_deployed, needs_restart
 from moorage.deploy.managed_files import misplaced_files
 from moorage.deploy.other_sites import DEFAULT_SITE, drops_default_site
 from moorage.deploy.packaged_registry import takes_over, why_mask
-from moorage.deploy.plan import WAIT_SECONDS, Change, Kind, PlannedHook, ServerPlan
+from moorage.deploy.plan import (
+    WAIT_SECONDS,
+    Change,
+    Kind,
+    PlannedHook,
+    ServerPlan,
+)
 from moorage.deploy.platform import platform_of, web_group_of
 from moorage.deploy.preflight import (
     find_notes,
@@ -31,13 +37,17 @@ from moorage.deploy.preflight import (
     run_going_on,
 )
 from moorage.deploy.programs import (
+    NO_TARGET,
+    PACKAGE,
     Program,
+    Target,
     update_there,
     why_repair,
     why_restore,
     why_take,
+    why_upgrade,
 )
-from moorage.deploy.store import store_id
+from moorage.deploy.store import store_id, uses_recorded_store
 from moorage.deploy.web_server import missing_nginx, nginx_problems
 from moorage.desired import layout
 from moorage.desired.build import (
@@ -77,6 +87,7 @@ class _Difference:
         unfinished: Effects of files that match but were never recorded: the run that wrote them
             did not finish, so the services may not have loaded them yet.
         takes: Why the new slot needs another program than the active one; empty if it does not.
+        installs: The version of the registry's package to install over another one; empty for none.
         repairs: What is wrong with the active slot's program; empty if nothing is.
     """
 
@@ -88,6 +99,7 @@ class _Difference:
     unfinished: frozenset[Effect]
     remakes_storage: bool
     takes: str
+    installs: str
     repairs: str
 
     def affects(self, effect: Effect) -> bool:
@@ -95,13 +107,16 @@ class _Difference:
         return effect in self.unfinished or any(file.effect is effect for file in self.files)
 
 
-def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerPlan:
+def plan_server(
+    answers: Answers, materials: Materials, facts: Facts, target: Target = NO_TARGET
+) -> ServerPlan:
     """Compare a server with its desired state.
 
     Args:
         answers: What the operator decided.
         materials: Secrets, hashes and certificates.
         facts: The server's facts.
+        target: The program that an upgrade gives it.
     """
     answers = answers.for_server(facts.server)
     platform = replace(
@@ -113,7 +128,14 @@ def plan_server(answers: Answers, materials: Materials, facts: Facts) -> ServerP
     def wanted_for(slot: Slot) -> DesiredState:
         return desired(answers, materials, platform, slot)
 
-    plan = plan_state(facts, wanted_for, hooks, users_revision=materials.users_revision)
+    plan = plan_state(
+        facts,
+        wanted_for,
+        hooks,
+        users_revision=materials.users_revision,
+        target=target,
+        proves=uses_recorded_store(answers, facts),
+    )
     return replace(plan, notes=(*plan.notes, *_notes_on_passwords(materials)))
 
 
@@ -125,6 +147,8 @@ def plan_state(
     users_revision: int,
     stays: Collection[str] = (),
     restores: Program | None = None,
+    target: Target = NO_TARGET,
+    proves: bool = False,
 ) -> ServerPlan:
     """Compare a server with a desired state.
 
@@ -135,12 +159,22 @@ def plan_state(
         users_revision: The users' revision after the run.
         stays: Files that are not in the desired state and stay.
         restores: The kept program that the slot has to run; None for the usual one.
+        target: The program that an upgrade gives the server.
+        proves: Whether another program has to read stored images: the store stays the same.
     """
     slot_from = active_slot(facts)
     slot_now: Slot = slot_from or "blue"
     wanted = wanted_for(slot_now)
     recorded = recorded_digests(facts)
-    difference = _compare(wanted, facts, recorded, stays, restores, is_new=slot_from is None)
+    difference = _compare(
+        wanted,
+        facts,
+        recorded,
+        stays,
+        restores=restores,
+        target=target,
+        is_new=slot_from is None,
+    )
     ask = what_to_ask(wanted, facts, recorded)
     changes = list(_changes_before_services(wanted, difference, facts, recorded))
 
@@ -182,6 +216,8 @@ def plan_state(
         transfers_in_the_way=blocking.transfers if blocking else 0,
         takes_program=bool(difference.takes),
         restores=restores,
+        package_version=difference.installs,
+        proves_program=slot_from is not None and proves,
         load_image=difference.load_image,
         reload_nginx=nginx_change is not None,
         restart_nginx=restarts,
@@ -323,14 +359,18 @@ def _compare(
     facts: Facts,
     recorded: Mapping[str, str],
     stays: Collection[str],
-    restores: Program | None,
     *,
+    restores: Program | None,
+    target: Target,
     is_new: bool,
 ) -> _Difference:
     files = tuple(file for file in wanted.files if not _file_matches(file, facts))
     # An image that is restored is held on the server.
     image = wanted.image if restores is None else None
-    takes = why_restore(restores, facts) if restores else why_take(wanted, facts, recorded)
+    if restores:
+        takes = why_restore(restores, facts)
+    else:
+        takes = why_take(wanted, facts, recorded) or why_upgrade(wanted, facts, target)
     return _Difference(
         packages=tuple(each for each in wanted.packages if not is_installed(each, facts)),
         folders=tuple(each for each in wanted.folders if not _folder_matches(each, facts)),
@@ -343,6 +383,9 @@ def _compare(
         and bool(takes)
         and (image.archive is not None or facts.image is None),
         takes=takes,
+        installs=target.version
+        if takes and facts.packages.get(PACKAGE, target.version) != target.version
+        else "",
         repairs=why_repair(facts),
         unfinished=frozenset(
             file.effect
@@ -361,6 +404,8 @@ def _changes_before_services(
         if package.name == "nginx" and drops_default_site(wanted, facts):
             why = "its default site would need port 80, which another program uses"
             yield Change(Kind.FILE, Action.REMOVE, DEFAULT_SITE, why)
+    if difference.installs:
+        yield Change(Kind.PACKAGE, Action.CHANGE, PACKAGE, difference.takes)
     if why := why_mask(wanted, facts):
         yield Change(Kind.SERVICE, Action.RUN, "docker-registry: mask --now", why)
     if wanted.account not in facts.accounts:

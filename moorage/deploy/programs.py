@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from moorage.deploy.deployment_json import active_slot, line_of
+from moorage.deploy.deployment_json import active_slot, line_of, recorded_part
 from moorage.desired import layout
 from moorage.desired.layout import Slot
 from moorage.desired.state import DesiredState, Image
@@ -38,6 +38,23 @@ class Program:
     image_name: str = ""
     version: str = ""
     package_version: str = ""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The program that an upgrade gives a server.
+
+    Attributes:
+        version: The version of the package; empty for an image.
+        image: The ID of the image, if its name stays and it was pulled; empty otherwise.
+    """
+
+    version: str = ""
+    image: str = ""
+
+
+NO_TARGET = Target()
+"""Without an upgrade."""
 
 
 def program_of(facts: Facts, slot: Slot | None) -> Program | None:
@@ -150,6 +167,41 @@ def why_repair(facts: Facts) -> str:
     if program is None or condition not in {"missing", "damaged"}:
         return ""
     return f"its program {program.file or program.image} is {condition}"
+
+
+def runs_now(facts: Facts) -> str:
+    """Return the program that a server's active slot runs, with its version; may be empty.
+
+    Args:
+        facts: The server's facts.
+    """
+    program = program_of(facts, active_slot(facts)) or _in_unit(facts)
+    if program.runtime != "package":
+        return program.image_name
+    return f"{PACKAGE} {_package_version(program, facts)}".strip()
+
+
+def _package_version(program: Program, facts: Facts) -> str:
+    recorded = line_of(recorded_part(facts, "registry_program").get("package"))
+    return program.package_version or recorded or program.version
+
+
+def why_upgrade(wanted: DesiredState, facts: Facts, target: Target) -> str:
+    """Return how an upgrade changes the program of a server; empty if it runs it already.
+
+    Args:
+        wanted: The server's desired state.
+        facts: The server's facts.
+        target: What the upgrade gives it.
+    """
+    program = program_of(facts, active_slot(facts)) or _in_unit(facts)
+    if wanted.image is not None:
+        is_same = not target.image or target.image == program.image
+        return "" if is_same else f"{wanted.image.name} is another image now"
+    before = _package_version(program, facts)
+    if not target.version or target.version == before:
+        return ""
+    return f"upgrade from {before or 'an unknown version'} to {target.version}"
 
 
 def update_there(facts: Facts) -> str:

@@ -32,7 +32,7 @@ from moorage.deploy.platform import platform_of
 from moorage.deploy.problem import problem_on
 from moorage.deploy.retention_preview import find_removals
 from moorage.deploy.revisions import latest
-from moorage.deploy.store import store_id
+from moorage.deploy.store import store_id, uses_recorded_store
 from moorage.deploy.timings import recorded as recorded_timings
 from moorage.desired import layout
 from moorage.desired.build import desired_with_files, listening_ports
@@ -242,7 +242,13 @@ def _plan_server(answers: Answers, kept: KeptDeployment, facts: Facts) -> Server
     )
     users = read_user_list(facts, deployment_record(facts)).revision
     plan = plan_state(
-        facts, wanted_for, hooks, users_revision=users, stays=stays, restores=kept.program
+        facts,
+        wanted_for,
+        hooks,
+        users_revision=users,
+        stays=stays,
+        restores=kept.program,
+        proves=uses_recorded_store(answers, facts),
     )
     return replace(
         plan,

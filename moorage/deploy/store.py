@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from moorage.answers.model import Answers
-from moorage.deploy.deployment_json import line_of, recorded_part
+from moorage.answers.model import Answers, S3Storage
+from moorage.deploy.deployment_json import as_applied, line_of, recorded_part
 from moorage.servers.facts import Facts
 
 
@@ -91,6 +91,28 @@ def store_id(answers: Answers, facts: Facts, new: str) -> str:
         return ""
     there = facts.store.marker if facts.store else ""
     return there or new
+
+
+def uses_recorded_store(answers: Answers, facts: Facts) -> bool:
+    """Return whether the answers keep the images where the last apply to a server had them.
+
+    Args:
+        answers: What the operator decided.
+        facts: What the probe read.
+    """
+    applied = as_applied(facts)
+    if applied is None:
+        return False
+    was, now = applied.answers.storage, answers.storage
+    if was.driver != now.driver:
+        return False
+    if now.driver == "filesystem":
+        return was.filesystem.path == now.filesystem.path
+    return _place(was.s3) == _place(now.s3)
+
+
+def _place(s3: S3Storage | None) -> tuple[str | None, ...]:
+    return () if s3 is None else (s3.bucket, s3.regionendpoint, s3.rootdirectory)
 
 
 def missing_store(facts: Facts) -> str:

@@ -14,7 +14,17 @@ from moorage.servers.run_results import RunStatus
 from moorage.state import private_folder, write_private
 
 _MOST = 15
-_OPTIONAL = {"wait", "packages", "account", "image", "version", "staged", "drain", "back-up"}
+_OPTIONAL = {
+    "wait",
+    "packages",
+    "account",
+    "image",
+    "version",
+    "prove",
+    "staged",
+    "drain",
+    "back-up",
+}
 """Steps that not every run has."""
 
 
@@ -81,6 +91,7 @@ def steps_of(plan: ServerPlan) -> list[str]:
     left_out |= set() if Kind.PACKAGE in kinds else {"packages"}
     left_out |= set() if Kind.IMAGE in kinds else {"image"}
     left_out |= set() if plan.switches else {"registry"}
+    left_out |= set() if plan.proves_program and plan.takes_program else {"prove"}
     left_out |= set() if plan.slot_from and plan.switches else {"drain"}
     left_out |= set() if plan.ask else {"certificate"}
     moments = {hook.moment for hook in plan.hooks}

@@ -262,6 +262,11 @@ def activity_script() -> bytes:
     return files("moorage.images").joinpath("activity.py").read_bytes()
 
 
+def prove_script() -> bytes:
+    """Return the program with which runs read images through a new slot."""
+    return files("moorage.images").joinpath("prove.py").read_bytes()
+
+
 def _activity_files() -> list[DesiredFile]:
     """Return the files of the service that notes who pushed and pulled what."""
     service = render(

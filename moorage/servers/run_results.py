@@ -156,6 +156,10 @@ REASONS = {
     "images_operator_gone": Reason(
         "the connection to the machine that Moorage runs on was lost", "Run it again."
     ),
+    "images_not_readable": Reason(
+        "the new program does not read {0} as it is stored ({1})",
+        "The registry runs the program it ran before, and no client used the new one.",
+    ),
     "images_other_disk": Reason(
         "the trash is on another file system than the images, so they cannot be moved there"
     ),
@@ -183,6 +187,7 @@ REASONS = {
     ),
     "port_80_not_opened": Reason("nginx does not open port 80"),
     "program_missing": Reason("the kept program {0} is missing or damaged"),
+    "program_not_proven": Reason("the new program could not be tried on the images"),
     "programs_not_executable": Reason(
         "programs in {0} cannot be executed, because {1} is mounted noexec",
         "Allow it, for example with: mount -o remount,exec MOUNT_POINT.",
@@ -215,6 +220,10 @@ REASONS = {
     "unit_not_changed": Reason("{0} could not be enabled or masked"),
     "unit_not_started": Reason("{0} could not be started"),
     "unit_state_unknown": Reason("systemd does not report the state of {0}"),
+    "upgrade_needs_more": Reason(
+        "docker-registry {0} needs other packages to change",
+        "An upgrade changes nothing else. Install them with apt on the server first.",
+    ),
     "upload_not_unpacked": Reason("the files could not be unpacked on the server"),
     "version_differs": Reason(
         "the registry is version {0}, but its configuration is written for {1}",

@@ -69,7 +69,9 @@ TOO_LONG = 240
 """Seconds until a fault is over and the next apply has put right what it left."""
 FIRST_RUN_ONLY = ("packages", "account")
 USUAL = tuple(
-    step for step in steps() if step not in {"wait", *FIRST_RUN_ONLY, "image", "certificate"}
+    step
+    for step in steps()
+    if step not in {"wait", *FIRST_RUN_ONLY, "image", "certificate", "prove"}
 )
 """Steps that every later run has."""
 OF_AN_ENGINE = ("image", "version", "registry", "drain", "rollback")

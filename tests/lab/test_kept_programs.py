@@ -23,7 +23,7 @@ def _answers(operator: Operator, server: LabServer, level: str) -> Answers:
     return operator.answers([server], registry=registry)
 
 
-def _running(server: LabServer) -> str:
+def running(server: LabServer) -> str:
     """Return the program that the only running registry runs."""
     return server.run("readlink /proc/$(pgrep -f '^/usr.*serve /etc/moorage')/exe").stdout.strip()
 
@@ -42,7 +42,7 @@ def test_slots_keep_their_program_whatever_happens_to_the_package(
     operator.install(info)
     digest = server.run(f"sha256sum <{PACKAGED}").stdout.split()[0]
     kept = f"{layout.PROGRAMS}/{digest}"
-    assert _running(server) == kept
+    assert running(server) == kept
     installed = server.run("dpkg-query -W -f '${Version}' docker-registry").stdout
 
     # An update by apt: nothing changes, and the plan says what waits.
@@ -59,15 +59,15 @@ def test_slots_keep_their_program_whatever_happens_to_the_package(
 
     # Neither an apply that switches slots nor a crash or a reboot activates it.
     operator.install(debug)
-    assert _running(server) == kept
+    assert running(server) == kept
     assert json.loads(server.read_file(RECORD))["registry_program"] == {"package": installed}
     server.run("systemctl kill -s KILL moorage-registry@green")
     wait_until(lambda: operator.status(server) == 200)
-    assert _running(server) == kept
+    assert running(server) == kept
     server.crash()
     server.start()
     wait_until(lambda: operator.status(server) == 200)
-    assert _running(server) == kept
+    assert running(server) == kept
 
     # A lost or damaged program is noticed, and restored from the running process.
     for damage, what in (
@@ -81,7 +81,7 @@ def test_slots_keep_their_program_whatever_happens_to_the_package(
             True,
         )
         operator.install(debug)
-        assert _running(server) == kept
+        assert running(server) == kept
         assert not operator.plan(debug).has_changes
         assert not _problems(operator, debug)
     assert server.run(f"ls -A {layout.PROGRAMS}").stdout.split() == [digest]
@@ -101,4 +101,4 @@ def test_slots_keep_their_program_whatever_happens_to_the_package(
     assert "runs the installed docker-registry instead" in "".join(report.warnings)
     assert operator.status(server) == 200
     other = server.run(f"sha256sum <{PACKAGED}").stdout.split()[0]
-    assert _running(server) == f"{layout.PROGRAMS}/{other}"
+    assert running(server) == f"{layout.PROGRAMS}/{other}"

@@ -30,6 +30,17 @@ install_packages() {
     fi
 }
 
+# Installs the wanted version of the registry's package, and changes no other package. The lists were fetched
+# for the plan.
+upgrade_package() {
+    set -- --no-install-recommends --only-upgrade --allow-downgrades install "docker-registry=$plan_package_version"
+    apt -s "$@" >try.log || fail packages_not_installed "$(why_apt '')"
+    more=$(sed -n 's/^\(Inst\|Remv\) \([^ ]*\).*/\2/p' try.log | grep -vx docker-registry | tr '\n' ' ')
+    [ -z "$more" ] || fail upgrade_needs_more "$plan_package_version" "${more% }"
+    mark_journal
+    apt -y "$@" || fail packages_not_installed "$(why_apt '')"
+}
+
 # The package starts a registry that listens on all addresses, and does so again after every update.
 mask_packaged_registry() {
     if [ "$plan_mask_packaged_registry" = no ]; then return 0; fi

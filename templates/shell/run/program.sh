@@ -10,6 +10,8 @@ held_images=localhost/moorage-registry
 packaged=/usr/bin/docker-registry
 # See read_program.
 program='' program_name='' program_package=''
+# Whether the new slot runs another program than the active one.
+takes_program=no
 
 # env_of SLOT: sets $env to the path of a slot's program.env.
 env_of() { env=/etc/moorage/registry/$1/program.env; }
@@ -86,7 +88,10 @@ place_program() {
 
 # A kept deployment names its program, so that it is still there.
 restore_program() {
+    read_program "$plan_slot_from"
+    before=$program
     read_program_in plan/program
+    [ "$program" = "$before" ] || takes_program=yes
     if [ "$plan_engine" != - ]; then
         hold_image
     elif ! is_whole "$program"; then
@@ -95,6 +100,7 @@ restore_program() {
 }
 
 take_package() {
+    takes_program=yes
     program_package=$(dpkg_version)
     keep_copy "$packaged"
 }
@@ -103,6 +109,7 @@ take_package() {
 dpkg_version() { dpkg-query -W -f '${Version}' docker-registry 2>/dev/null; }
 
 take_image() {
+    takes_program=yes
     read_image "$plan_image" || fail image_state_unknown "$plan_engine"
     program=$image program_name=$plan_image
     hold_image
@@ -172,6 +179,20 @@ keep_copy() {
     digest=$(sha256sum <"$copy")
     [ "${digest%% *}" = "${program##*/}" ] || cannot_write "$copy"
     { mv -fT -- "$copy" "$program" && sync -- "$programs"; } || cannot_write "$program"
+}
+
+# Before it gets a request, a program that is new here has to read images that are stored.
+prove() {
+    timeout 120 python3 prove.py "$sockets/$plan_slot_to/registry.sock" "$sockets/$plan_slot_from/registry.sock" \
+        "$plan_storage_folder" >prove.log 2>&1
+    case $? in
+    0) cat prove.log ;;
+    3)
+        IFS="$tab" read -r image reason <prove.log
+        fail images_not_readable "$image" "$reason"
+        ;;
+    *) fail program_not_proven "$(tail -n 1 prove.log)" ;;
+    esac
 }
 
 # Removes the programs and images that neither a slot nor a kept deployment names.

@@ -97,6 +97,10 @@ if [ -s plan/packages ]; then
     step packages
     install_packages
 fi
+if [ "$plan_package_version" != - ]; then
+    step packages
+    upgrade_package
+fi
 if ! id -u "$plan_account" >/dev/null 2>&1; then
     step account
     make_account
@@ -119,6 +123,10 @@ place_files '/etc/moorage/*'
 place_files '/etc/systemd/*'
 # A changed unit always uses the other slot.
 if [ "$plan_slot_to" != "$plan_slot_from" ]; then start_slot; fi
+if [ "$plan_proves" = yes ] && [ "$takes_program" = yes ]; then
+    step prove
+    prove
+fi
 if [ "$plan_challenge" != - ]; then
     step certificate
     get_certificate

@@ -1,0 +1,231 @@
+"""``moorage upgrade``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from moorage.cli.options import LOCAL_PATH, answers_argument, output_of, server_options
+from moorage.errors import ExitCode
+
+if TYPE_CHECKING:
+    from moorage.answers.model import Answers
+    from moorage.cli.output import Output
+    from moorage.cli.runner import Runner
+    from moorage.deploy.operations import Outcome
+    from moorage.deploy.plan import Plan
+    from moorage.deploy.upgrade import Upgrade
+
+_EXAMPLES = """\b
+Examples:
+  moorage upgrade moorage.yml
+  moorage upgrade moorage.yml --to-version 2.8.3
+  moorage upgrade moorage.yml --image docker.io/library/registry:3.1.1 --yes --json
+"""
+
+
+@click.command("upgrade", epilog=_EXAMPLES)
+@answers_argument
+@click.option("--image", metavar="IMAGE", help="The new container image.")
+@click.option(
+    "--image-archive",
+    metavar="PATH",
+    type=LOCAL_PATH,
+    help="An archive on this machine with the image, for servers without internet access.",
+)
+@click.option(
+    "--to-version",
+    metavar="VERSION",
+    help="The version of the package, or the image's new tag. Default: the newest.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--diff", "with_diff", is_flag=True, help="Show each file's diff.")
+@click.option("--no-verify", is_flag=True, help="Skip the checks of the registry from outside.")
+@click.option("--skip-large-upload", is_flag=True, help="Skip the check that uploads over 100 MB.")
+@click.option(
+    "--end-transfers",
+    is_flag=True,
+    help="Cut off transfers on the slot the upgrade needs instead of waiting.",
+)
+@click.option("--no-save", is_flag=True, help="Do not update FILE.")
+@server_options
+@click.pass_context
+def command(
+    context: click.Context,
+    *,
+    file: Path,
+    image: str | None,
+    image_archive: str | None,
+    to_version: str | None,
+    yes: bool,
+    with_diff: bool,
+    no_verify: bool,
+    skip_large_upload: bool,
+    end_transfers: bool,
+    no_save: bool,
+    accepted_host_keys: tuple[str, ...],
+) -> int:
+    """Upgrade the registry's program on all servers (update), without failed requests.
+
+    With the package, fetches apt's package lists on the servers and upgrades docker-registry, and
+    no other package. With Docker or Podman, --image names the new image; without it, the image is
+    pulled again under its name. Shows the plan and asks first.
+
+    The new version starts in the idle slot of each server and has to read images that are stored
+    there before it gets any request. If it fails on one, the servers are rolled back, and the
+    registry has never stopped. All servers prepare, then all switch.
+
+    Changes the package or image, the registry's configuration if the new version needs another one,
+    and registry.image in FILE, where comments are kept. With nothing to upgrade, exits with 0. An
+    earlier version is possible, too.
+    """
+    from moorage.cli.answers_file import open_answers
+    from moorage.cli.confirmation import accept, require_confirmation
+    from moorage.cli.errors import WrongUsageError
+    from moorage.cli.runner import open_deployment
+    from moorage.deploy.acceptance import Accepted
+    from moorage.deploy.upgrade import Wish, answers_of_upgrade, upgrades_of
+
+    if image is not None and to_version is not None:
+        raise WrongUsageError("Choose either --image or --to-version.")
+    output = output_of(context)
+    output.is_stream = output.as_json
+    before = open_answers(output, file)
+    require_confirmation(output, yes, "Add --yes to upgrade without confirmation.")
+    archive = None if image_archive is None else str(Path(image_archive).expanduser().absolute())
+    wish = Wish(image, archive, to_version)
+    answers = answers_of_upgrade(before, wish)
+    with open_deployment(output, answers, accepted_host_keys=accepted_host_keys) as runner:
+        operations = runner.operations
+        plan = runner.query(lambda: operations.plan_upgrade(wish))
+        upgrades = upgrades_of(plan)
+        _show(output, upgrades, plan, with_diff=with_diff)
+        if not upgrades:
+            return ExitCode.DONE
+        accepted = accept(
+            runner,
+            plan,
+            Accepted(end_transfers=end_transfers),
+            asks=output.is_interactive and not yes,
+            all_removals=False,
+            all_regained=False,
+            question="Upgrade the registry?",
+        )
+        if accepted is None:
+            output.message("Nothing was changed.")
+            return ExitCode.FAILED
+        operations.accepted = accepted
+        outcome = _run(runner, verifies=not no_verify, large_upload=not skip_large_upload)
+        assert outcome.report is not None
+        if outcome.report.revision and not no_save and file.is_file():
+            _save(output, file, before, answers, outcome.report.revision)
+        return _report(runner, upgrades, plan, outcome)
+
+
+def _show(output: Output, upgrades: tuple[Upgrade, ...], plan: Plan, *, with_diff: bool) -> None:
+    from moorage.cli.plan_view import plan_as_json, plan_lines
+    from moorage.errors import ServersFailed
+
+    if output.as_json:
+        shown = plan_as_json(plan, with_diff=with_diff)
+        output.emit({"event": "plan", **shown, "upgrades": _upgrades_as_json(upgrades)})
+    elif upgrades:
+        for each in upgrades:
+            text = f"{each.server}: {each.before} → {each.after}"
+            output.message((text, "bold"))
+        output.message("")
+        for line in plan_lines(plan, with_diff=with_diff):
+            output.message(*line)
+    if plan.problems:
+        raise ServersFailed(plan.problems)
+    if not upgrades:
+        others = " The answers have other changes: apply them." if plan.has_changes else ""
+        if output.as_json:
+            output.emit({"event": "result", "exit_code": 0, "upgrades": []})
+        else:
+            output.data(f"Nothing to upgrade.{others}")
+
+
+def _run(runner: Runner, *, verifies: bool, large_upload: bool) -> Outcome:
+    from moorage.cli.apply import CANCELLING
+
+    operations = runner.operations
+
+    def cancel() -> None:
+        runner.message(CANCELLING)
+        operations.abort()
+
+    outcome = runner.run(operations.run, cancel)
+    if runner.main_thread.is_interrupted:
+        return outcome
+    return runner.run(
+        lambda: operations.finish(verifies=verifies, large_upload=large_upload),
+        operations.skip_checks,
+    )
+
+
+def _save(output: Output, file: Path, before: Answers, answers: Answers, revision: int) -> None:
+    """Write what the upgrade changed into the answers file; a failure is only a warning."""
+    from moorage.answers.amend import amend_values
+    from moorage.answers.load import load, read_answers_text
+    from moorage.answers.save import save_text
+    from moorage.cli.confirmation import record_base
+    from moorage.errors import MoorageError
+
+    record_base(output, file, before, revision)
+    changed = [
+        ("registry", name)
+        for name in ("image", "image_archive", "version")
+        if getattr(before.registry, name) != getattr(answers.registry, name)
+    ]
+    if not changed:
+        return
+    update = {name: getattr(answers.registry, name) for _, name in changed}
+    try:
+        there = load(file)
+        new = there.model_copy(update={"registry": there.registry.model_copy(update=update)})
+        save_text(amend_values(read_answers_text(file), new, changed), file)
+    except (MoorageError, OSError, ValueError) as error:
+        output.message(
+            ("Warning: ", "bold yellow"),
+            f"The servers were upgraded, but {file} was not updated: {error} "
+            "Applying it may undo the upgrade.",
+        )
+        return
+    output.message(f"Updated {file}.")
+
+
+def _upgrades_as_json(upgrades: tuple[Upgrade, ...]) -> list[dict[str, str]]:
+    return [{"server": each.server, "from": each.before, "to": each.after} for each in upgrades]
+
+
+def _report(runner: Runner, upgrades: tuple[Upgrade, ...], plan: Plan, outcome: Outcome) -> int:
+    from moorage.cli import report_view
+
+    report, checks = outcome.report, outcome.verification
+    assert report is not None
+    code = ExitCode.INTERRUPTED if runner.main_thread.is_interrupted else outcome.exit_code
+    output = runner.output
+    if output.as_json:
+        output.emit(
+            {
+                "event": "result",
+                "exit_code": int(code),
+                "summary": plan.summary,
+                "upgrades": _upgrades_as_json(upgrades),
+                "revision": report.revision or None,
+                "servers": report_view.report_as_json(report),
+                **report_view.verification_as_json(checks),
+            }
+        )
+        return code
+    lines = [*report_view.report_lines(report)]
+    if checks is not None:
+        lines += [("",), *report_view.verification_lines(checks)]
+    if code == ExitCode.DONE:
+        lines += [("",), (f"Upgraded to {upgrades[0].after}.", "bold")]
+    for line in lines:
+        output.data(*line)
+    return code

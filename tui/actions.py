@@ -83,7 +83,12 @@ BROWSER_KEYS = frozenset({"ctrl+n", "ctrl+q", "ctrl+t", "ctrl+w"})
 
 _HELP_WIDTH = 64
 """Columns in the help on a narrow terminal."""
-_DISPLAYED = {"↑↓": "Up or Down", "←→": "Left or Right", "pgdn": "Page Up or Page Down"}
+_DISPLAYED = {
+    "↑↓": "Up or Down",
+    "⇧↑↓": "Shift+Up or Shift+K",
+    "←→": "Left or Right",
+    "pgdn": "Page Up or Page Down",
+}
 _TEST = Action("ctrl+t,f4", "test", "Test", "Connect and show the system, Docker, disk and ports",
                "Test the servers", "check connection ssh ping")  # fmt: skip
 _FIND = Action("slash", "find", "Find", "Show only lines that contain a text", "Find in the log",
@@ -101,6 +106,9 @@ _LOGS = Action("l", "logs", "Logs", "The registry's journal, nginx's errors and 
 _IMAGES = Action("i", "images", "Images", "Repositories and tags, and the space they take up",
                  "Images", "images tags repositories space disk gc garbage collect clean prune "
                  "delete trash restore undelete")  # fmt: skip
+_RETENTION = Action("e", "retention", "Retention",
+                    "The rules that remove tags, and when space is freed", "Retention",
+                    "rules keep clean cleanup schedule timer gc expire", is_first=True)  # fmt: skip
 _SAVE_LINES = Action("s", "save_lines", "Save lines", "Save the lines to a file",
                      "Save the lines", "write export")  # fmt: skip
 _REFUSE = Action("escape", "refuse", "Back", "Close without changing anything")
@@ -204,6 +212,8 @@ AREAS = {
           for step in STEPS),
         Action("", "users", does=_USERS.does, title="Users", search=_USERS.search),
         Action("", "logs", does=_LOGS.does, title="Logs", search=_LOGS.search),
+        Action("", "retention", does=_RETENTION.does, title=_RETENTION.title,
+               search=_RETENTION.search),
     )),
     "form": Area("A form", (
         Action("enter", "go_on", "", "Continue, or go to the first problem"),
@@ -221,11 +231,15 @@ AREAS = {
         Action("f2", "show_or_hide", "Show", "Show or hide the text you type",
                "Show or hide what is typed", "reveal password"),
     )),
-    "table": Area("Servers, users or hooks in the wizard", (
+    "table": Area("Servers, users, hooks or retention rules in the wizard", (
         Action("enter", "go_on"),
         Action("a", "add", "Add", "Add one", "Add", "new create"),
         Action("e", "edit", "Edit", "Edit the selected one", "Edit", "change"),
         Action("d,delete", "delete", "Remove", "Remove the selected one", "Remove", "delete"),
+        Action("shift+up,K", "move_row(-1)", "Move", "Move the selected rule up",
+               "Move the rule up", "order first", "⇧↑↓"),
+        Action("shift+down,J", "move_row(1)", "", "Move the selected rule down",
+               "Move the rule down", "order last"),
     )),
     "servers": Area("Servers", (_TEST,)),
     "storage": Area("Storage", (
@@ -385,6 +399,7 @@ AREAS = {
                is_first=True),
         Action("t", "trash", "Trash", "What was deleted and collected, and restore it", "Trash",
                "restore undelete recover bring back deleted", is_first=True),
+        _RETENTION,
         Action("slash", "find", "Find", "Find by a part of repository:tag, or a pattern with *",
                "Find images", "search filter glob pattern tags", is_first=True),
         Action("s", "sort", "Sort", "Sort the table by size, last push, number of tags or name",

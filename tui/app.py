@@ -196,7 +196,7 @@ class WizardApp(DeploymentApp):
     @on(SettingsRequested)
     @work
     async def _open_settings(self, event: SettingsRequested) -> None:
-        await self.opening.open_settings(reviews=event.reviews)
+        await self.opening.open_settings(reviews=event.reviews, at=event.at)
 
     @on(UsersRequested)
     async def _show_users(self) -> None:

@@ -55,6 +55,17 @@ FIELDS = {
     "storage.s3.redirect": FieldText(
         "Clients fetch layers directly from the bucket", has_help=False
     ),
+    "retention[].repositories": FieldText("Repositories", "team-a/*, team-b/app"),
+    "retention[].keep": FieldText("What stays", has_help=False),
+    "retention[].keep.last": FieldText("Last images", "10"),
+    "retention[].keep.tags": FieldText("Tags", "v*, release-*"),
+    "retention[].keep.pushed_within": FieldText("Pushed within", "30d"),
+    "retention[].keep.pulled_within": FieldText("Pulled within", "90d"),
+    "collect.when": FieldText("Schedule", "Sun 03:00"),
+    "collect.grace": FieldText("Grace period"),
+    "collect.young": FieldText("Spare pushes of"),
+    "collect.trash": FieldText("Keep in trash"),
+    "collect.untagged": FieldText("Spare pulls of"),
     "dns.rfc2136": FieldText("My name server", has_help=False),
     "dns.rfc2136.server": FieldText("Name server", "192.0.2.53"),
     "dns.rfc2136.port": FieldText("Port", has_help=False),

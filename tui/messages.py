@@ -98,11 +98,13 @@ class SettingsRequested(Message):
 
     Attributes:
         reviews: Whether to begin with Review.
+        at: The path in the answers to begin at, such as ``retention``; empty for the first step.
     """
 
-    def __init__(self, *, reviews: bool = False) -> None:
+    def __init__(self, *, reviews: bool = False, at: str = "") -> None:
         super().__init__()
         self.reviews = reviews
+        self.at = at
 
 
 class LogsRequested(Message):

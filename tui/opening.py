@@ -15,7 +15,8 @@ from moorage.state import short_path
 from screens.start.screen import WelcomeScreen
 from tui.deployment_app import DeploymentApp
 from tui.document import store
-from tui.document.steps import STEPS, Progress, Step, begin, wrong_steps
+from tui.document.paths import parse_path
+from tui.document.steps import STEPS, Progress, Step, begin, step_at, wrong_steps
 from tui.labels import describe_error
 from tui.messages import DraftChanged, QuestionAsked
 from tui.saving import Saving
@@ -285,16 +286,17 @@ class Opening:
         self._app.session = session
         return session
 
-    def open_frame(self, *, from_dashboard: bool = False) -> None:
+    def open_frame(self, *, from_dashboard: bool = False, at: str = "") -> None:
         """Open the wizard on the open deployment.
 
         Args:
             from_dashboard: Whether Escape goes back to the dashboard.
+            at: The path of the answers to focus; empty for the first field.
         """
         from tui.wizard.frame import WizardFrame
 
         if self._session is not None:
-            frame = WizardFrame(self._session, panes(), from_dashboard=from_dashboard)
+            frame = WizardFrame(self._session, panes(), from_dashboard=from_dashboard, at=at)
             self._app.push_screen(frame, self._frame_closed)
 
     def _frame_closed(self, _result: None) -> None:
@@ -304,11 +306,12 @@ class Opening:
 
     # --- from the dashboard ----------------------------------------------------------------
 
-    async def open_settings(self, *, reviews: bool) -> None:
+    async def open_settings(self, *, reviews: bool, at: str = "") -> None:
         """Open the wizard on the open deployment; runs in a worker.
 
         Args:
             reviews: Whether to begin with Review.
+            at: The path of the answers to begin at; empty for the first step.
         """
         session = self._session
         if session is None or not await self._withheld_is_settled(session):
@@ -317,9 +320,9 @@ class Opening:
 
         applied = session.read or store.last_applied(session.draft.domain)
         session.is_applied = applied is not None and not not_applied(session.draft, applied)
-        step = Step.REVIEW if reviews else Step.SERVERS
+        step = Step.REVIEW if reviews else step_at(parse_path(at))
         session.progress = Progress(step, frozenset(STEPS) - {step})
-        self.open_frame(from_dashboard=True)
+        self.open_frame(from_dashboard=True, at=at)
 
     async def show_users(self) -> None:
         """Manage who can log in: on the servers, or in the answers before the first apply."""

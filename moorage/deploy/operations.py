@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from moorage.deploy.last_seen import SeenRead
     from moorage.deploy.plan import Plan
     from moorage.deploy.report import ApplyReport
+    from moorage.deploy.retain import Judgement
     from moorage.deploy.rollback import Rollback
     from moorage.deploy.store import Store
     from moorage.deploy.upgrade import Wish
@@ -155,7 +156,7 @@ class Operations:
         self._deployment: Deployment | None = None
         self._limit: tuple[str, ...] = ()
         self._looked_up: Background[tuple[str, ...]] | None = None
-        self._tests: list[tuple[Cancel, Transport]] = []
+        self._tests: list[tuple[Cancel, Callable[[], None]]] = []
         self._storage_test = Cancel()
         self._was_stopped = False
         self._lock = threading.Lock()
@@ -611,7 +612,7 @@ class Operations:
 
         cancel = Cancel()
         transport = open_transport(server, self.asker, resolve)
-        entry = (cancel, transport)
+        entry = (cancel, transport.close)
         self._tests.append(entry)
         try:
             transport.connect()
@@ -654,12 +655,38 @@ class Operations:
         self._storage_test = cancel = Cancel()
         return try_bucket(storage, keys, on_check, cancel)
 
+    def judge_images(self, answers: Answers) -> Judgement:
+        """Return what the retention rules of answers would remove; reads over new connections.
+
+        Args:
+            answers: The answers; nothing has to be open.
+
+        Raises:
+            MoorageError: The images cannot be read, or :meth:`stop_tests` was called.
+        """
+        from moorage.deploy.activity import read_activity
+        from moorage.deploy.images import read_images
+        from moorage.deploy.retain import judge
+
+        deployment = self._new(answers, ())
+        entry = (deployment.cancel, deployment.close)
+        self._tests.append(entry)
+        try:
+            read = read_images(deployment)
+            return judge(read, read_activity(deployment), answers.retention)
+        except MoorageError as error:
+            self.asker.forget_refused(error)
+            raise
+        finally:
+            self._tests.remove(entry)
+            deployment.close()
+
     def stop_tests(self) -> None:
         """Cancel the tests in progress."""
         self._storage_test.set()
-        for cancel, transport in list(self._tests):
+        for cancel, close in list(self._tests):
             cancel.set()
-            close_aside(transport.close)
+            close_aside(close)
 
     def abort(self) -> None:
         """Make the runs in progress stop before their next step and roll back."""

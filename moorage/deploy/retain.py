@@ -26,6 +26,8 @@ from moorage.images.retention import (
 from moorage.images.task import Task
 from moorage.rows import Level, Row
 
+_MOST_NAMES = 4
+
 
 @dataclass(frozen=True)
 class RuleResult:
@@ -196,6 +198,18 @@ def rule_rows(judgement: Judgement) -> Iterator[Row]:
         verb = "stays" if judgement.without_rule == 1 else "stay"
         text = f"{tags_text(judgement.without_rule)} {verb}: no rule is for their repositories"
         yield Row("no_rule", "No rule", text)
+
+
+def removed_text(judgement: Judgement) -> str:
+    """Return the repositories from which most tags go: ``app (3), web (1), 2 more``.
+
+    Args:
+        judgement: The verdicts.
+    """
+    counts = Counter(each.repository for each in judgement.removed)
+    found = [f"{name} ({count})" for name, count in counts.most_common(_MOST_NAMES)]
+    more = len(counts) - _MOST_NAMES
+    return ", ".join([*found, *([f"{more} more"] if more > 0 else [])])
 
 
 def tags_text(count: int) -> str:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from moorage.deploy.deployment import Deployment
     from moorage.servers.facts import Facts
 
-_MOST_NAMES = 4
-
 
 def find_removals(deployment: Deployment, every: Sequence[Facts]) -> Iterator[Consequence]:
     """Yield what the rules of the answers remove, if an apply puts them into force.
@@ -29,7 +27,7 @@ def find_removals(deployment: Deployment, every: Sequence[Facts]) -> Iterator[Co
     """
     from moorage.deploy.activity import read_activity
     from moorage.deploy.images import read_images
-    from moorage.deploy.retain import judge, tags_text
+    from moorage.deploy.retain import judge, removed_text, tags_text
 
     answers = deployment.answers
     if not _come_into_force(answers, every) or not any(map(_has_images, every)):
@@ -56,7 +54,7 @@ def find_removals(deployment: Deployment, every: Sequence[Facts]) -> Iterator[Co
     yield Consequence(
         Code.RETENTION_REMOVES,
         f"By the retention rules, {who} will move {tags_text(counts.total())} of {count} to the "
-        f"trash: {_names(counts)}.",
+        f"trash: {removed_text(judgement)}.",
         is_destructive=is_scheduled,
         after=str(counts.total()),
     )
@@ -80,9 +78,3 @@ def _has_images(facts: Facts) -> bool:
     if as_applied(facts) is None:
         return facts.store is not None and facts.store.has_images
     return True
-
-
-def _names(counts: Counter[str]) -> str:
-    found = [f"{name} ({count})" for name, count in counts.most_common(_MOST_NAMES)]
-    more = len(counts) - _MOST_NAMES
-    return ", ".join([*found, *([f"{more} more"] if more > 0 else [])])

@@ -39,6 +39,7 @@ from screens.images.tables import RepositoryTable, TagTable
 from screens.images.trash_screen import TrashScreen
 from tui.actions import bindings
 from tui.labels import describe_error
+from tui.messages import SettingsRequested
 from tui.staging_screen import StagingScreen
 from tui.tasks import in_thread
 from tui.widgets.dialog import ConfirmDialog, NoteDialog
@@ -384,6 +385,10 @@ class ImagesScreen(StagingScreen):
         elif self._images is not None and self._tags.row is not None:
             tag = self._tags.row.tag
             self.app.push_screen(ImageScreen(self._source, self._images, tag, self._registry))
+
+    def action_retention(self) -> None:
+        """Edit the retention rules."""
+        self.post_message(SettingsRequested(at="retention"))
 
     def action_left(self) -> None:
         """Go to the repositories."""

@@ -12,13 +12,13 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Button, Static, TextArea
 
-from moorage.answers.model import RetentionRule, S3Storage
-from moorage.answers.rows import rule_text
+from moorage.answers.model import S3Storage
 from moorage.answers.secrets import Secret, Typed
 from moorage.errors import MoorageError, Problem
 from moorage.escape import printable
 from moorage.registry_keys import paste_s3_environment
 from screens.storage.growing_text import GrowingText
+from screens.storage.retention import RetentionFields, RuleDialog
 from tui.actions import bindings
 from tui.document.steps import Step
 from tui.labels import describe_error, field_name, label_of
@@ -30,7 +30,7 @@ from tui.widgets.dialog import AskingDialog
 from tui.widgets.field import Field, FieldInput
 from tui.widgets.key_footer import KeyFooter
 from tui.widgets.secret_field import SecretField
-from tui.wizard.step_pane import StepPane
+from tui.wizard.list_pane import ListPane
 from tui.wizard_session import WizardSession
 
 if TYPE_CHECKING:
@@ -48,16 +48,21 @@ _PATH_STYLES = (
 _SECRETS = ("accesskey", "secretkey")
 
 
-class StoragePane(StepPane):
-    """The storage driver and its fields."""
+class StoragePane(ListPane):
+    """The storage driver and its fields, the retention rules and the schedule of collections."""
 
     step = Step.STORAGE
+    items = "retention"
     question = "Where should images be stored?"
     help_text = (
         "On the server: a folder on its disk, and no other copy. S3: an existing bucket; required "
         "for several servers. Without keys, the server's own role is used. Keys typed here are "
         "kept in memory only; saved answers ask for them again. Paste lines fills in the form "
-        "from REGISTRY_STORAGE_S3_* variables."
+        "from REGISTRY_STORAGE_S3_* variables.\n\n"
+        "Retention rules remove tags. A tag stays if any condition of its rule applies; the first "
+        "rule for its repository decides, and without one every tag stays. What is removed can be "
+        "restored from the trash. Show what goes reads the images and changes nothing. The "
+        "schedule is a calendar expression of systemd: Sun 03:00, daily, *-*-* 04:30."
     )
     example = (
         "one server    a folder:  /var/lib/moorage/registry\n"
@@ -69,7 +74,6 @@ class StoragePane(StepPane):
     StoragePane .row { height: 1; margin-bottom: 1; }
     StoragePane .row Button { margin-right: 2; }
     StoragePane #tested { height: auto; margin-bottom: 1; }
-    StoragePane #retention { height: auto; color: $text-muted; margin-bottom: 1; }
     StoragePane #filled { height: auto; margin-bottom: 1; display: none; }
     """
 
@@ -94,7 +98,7 @@ class StoragePane(StepPane):
                 yield Button("Paste lines", id="paste", compact=True)
                 yield Button("Policy", id="policy", compact=True)
             yield GrowingText("", id="tested", markup=False)
-        yield Static("", id="retention", markup=False)
+        yield RetentionFields()
 
     def __init__(self, session: WizardSession) -> None:
         super().__init__(session)
@@ -112,6 +116,7 @@ class StoragePane(StepPane):
         self._results = []
         self.query_one("#tested", GrowingText).replace(Content(""), stays_in_view=False)
         self._show_filled([])
+        self.query_one(RetentionFields).show_removed(Content(""))
         self.session.operations.stop_tests()
 
     @on(Button.Pressed, "#test")
@@ -198,17 +203,48 @@ class StoragePane(StepPane):
             elif isinstance(reference, dict):
                 field.input.placeholder = f"unchanged: {reference}"
         self._show_driver()
-        self.query_one("#retention", Static).update(printable(self._rules()))
+        self.query_one(RetentionFields).show(self.draft)
 
-    def _rules(self) -> str:
-        """Return the retention rules and the schedule, for which the wizard has no form."""
-        count = len(self.draft.items("retention"))
-        parts = (self.draft.answers_of(RetentionRule, f"retention[{n}]") for n in range(count))
-        rules = [rule_text(each) for each in parts if each is not None]
-        kept = "; ".join(rules) if rules else "not complete yet" if count else "all tags stay"
-        when = self.draft.text("collect.when") or "by hand only"
-        where = "The file has them under 'retention' and 'collect'."
-        return f"Retention: {kept}. Space is freed: {when}. {where}"
+    # --- retention --------------------------------------------------------------------------
+
+    def dialog(self, row: int) -> RuleDialog:
+        """Return the dialog for a retention rule."""
+        return RuleDialog(self.session, row)
+
+    def focus_part(self, path: str) -> None:
+        """Focus the retention rules."""
+        if path == self.items:
+            fields = self.query_one(RetentionFields)
+            self.take_focus(fields.first_focus)
+            # After the step has scrolled to its top.
+            self.call_after_refresh(
+                self.call_after_refresh, fields.scroll_visible, animate=False, top=True
+            )
+
+    @on(DraftChanged)
+    def _schedule_cleared(self) -> None:
+        if self.draft.get("collect") == {}:
+            self.draft.remove("collect")
+
+    @on(Button.Pressed, "#removes")
+    def _removes_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self._show_removed()
+
+    @work(exclusive=True, group="test")
+    async def _show_removed(self) -> None:
+        """Read the images, and show what the rules would remove."""
+        fields, operations = self.query_one(RetentionFields), self.session.operations
+        fields.show_removed(Content("Reading the images… (leave this step to cancel)"))
+        try:
+            answers = self.draft.answers()
+            judgement = await in_thread(
+                lambda: operations.judge_images(answers), operations.redactor
+            )
+        except MoorageError as error:
+            fields.show_removed(_in_colours([f"✗ {describe_error(error)}"]))
+        else:
+            fields.show_judgement(judgement)
 
     def _show_driver(self) -> None:
         driver = self.query_one("#driver", Choice).value

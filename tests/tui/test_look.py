@@ -113,6 +113,7 @@ async def test_the_text_of_a_step_reads_in_order(servers: FakeServers) -> None:
                 read.append(widget.label)
         assert read == [
             "Bucket", "Region", "Endpoint", "Access key", "Secret key", "Prefix",
+            "Schedule", "Grace period", "Spare pushes of", "Keep in trash", "Spare pulls of",
         ]  # fmt: skip
         order = [widget for widget in frame.focus_chain if _is_shown(widget)]
         places = [(widget.region.y, widget.region.x) for widget in order

@@ -39,7 +39,12 @@ _SAMPLES: dict[str, Any] = {
 _FILES: dict[Step, tuple[str, ...]] = {
     Step.SERVERS: (layout.NGINX_SITE,),
     Step.CREDENTIALS: (layout.HTPASSWD, layout.ACCESS_MAP),
-    Step.STORAGE: (layout.config_path("blue"), layout.REGISTRY_ENV),
+    Step.STORAGE: (
+        layout.config_path("blue"),
+        layout.REGISTRY_ENV,
+        layout.COLLECT_SETTINGS,
+        layout.COLLECT_TIMER,
+    ),
     Step.DNS: (layout.NGINX_SITE,),
     Step.SSL: (layout.TLS_CERTIFICATE, layout.NGINX_SITE),
     Step.ADVANCED: (layout.config_path("blue"), layout.REGISTRY_ENV, layout.UNIT),

@@ -16,7 +16,13 @@ from tui.actions import bindings
 
 
 class EditableTable(DataTable[Text]):
-    """Rows with keys to add, edit and delete. Shows text without markup."""
+    """Rows with keys to add, edit and delete. Shows text without markup.
+
+    Args:
+        columns: The titles of the columns.
+        is_ordered: Whether rows can be moved.
+        options: The other arguments of a table.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("table")
     DEFAULT_CSS = """
@@ -29,21 +35,24 @@ class EditableTable(DataTable[Text]):
         """Add, edit or remove a row.
 
         Attributes:
-            action: add, edit or delete.
+            action: add, edit, delete or move.
             row: The row; -1 to add.
+            step: The rows to move it by.
         """
 
-        def __init__(self, action: str, row: int) -> None:
+        def __init__(self, action: str, row: int, step: int = 0) -> None:
             super().__init__()
             self.action = action
             self.row = row
+            self.step = step
 
     class Entered(Message):
         """Enter was pressed."""
 
-    def __init__(self, columns: Sequence[str], **options: Any) -> None:
+    def __init__(self, columns: Sequence[str], *, is_ordered: bool = False, **options: Any) -> None:
         super().__init__(cursor_type="row", **options)
         self._titles = columns
+        self._is_ordered = is_ordered
         self._clicked = False
 
     def on_mount(self) -> None:
@@ -85,6 +94,15 @@ class EditableTable(DataTable[Text]):
         """Ask to remove the row under the cursor."""
         if self.row_count:
             self.post_message(self.Edit("delete", self.cursor_row))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer to move rows only where their order matters."""
+        return action != "move_row" or self._is_ordered
+
+    def action_move_row(self, step: int) -> None:
+        """Ask to move the row under the cursor."""
+        if 0 <= self.cursor_row + step < self.row_count:
+            self.post_message(self.Edit("move", self.cursor_row, step))
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         """Edit the row under the cursor when it is clicked."""

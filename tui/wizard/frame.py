@@ -53,6 +53,7 @@ class WizardFrame(Screen[None]):
         from_dashboard: Whether the settings of a deployed registry are edited. Escape then goes
             back to the dashboard at once, and there is no order of steps: Enter goes to the next
             field, and the button opens Review.
+        at: The path of the answers to focus at first; empty for the first field.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("wizard")
@@ -78,8 +79,10 @@ class WizardFrame(Screen[None]):
         panes: Mapping[Step, type[StepPane]],
         *,
         from_dashboard: bool = False,
+        at: str = "",
     ) -> None:
         super().__init__()
+        self._at = at
         self.session = session
         self._panes = panes
         self._from_dashboard = from_dashboard
@@ -105,6 +108,8 @@ class WizardFrame(Screen[None]):
     async def on_mount(self) -> None:
         """Open the current step."""
         await self._open(self.session.progress.current)
+        if self._at:
+            self.pane.focus_part(self._at)
 
     @property
     def pane(self) -> StepPane:
@@ -344,6 +349,11 @@ class WizardFrame(Screen[None]):
     def action_users(self) -> None:
         """Open the users."""
         self.post_message(UsersRequested())
+
+    async def action_retention(self) -> None:
+        """Go to the retention rules."""
+        await self._open(Step.STORAGE)
+        self.pane.focus_part("retention")
 
     def action_logs(self) -> None:
         """Open the logs."""

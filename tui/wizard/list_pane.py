@@ -54,6 +54,12 @@ class ListPane(StepPane):
         if event.action == "delete":
             self.draft.remove(f"{self.items}[{event.row}]")
             self._changed()
+        elif event.action == "move":
+            items = [*self.draft.items(self.items)]
+            items.insert(event.row + event.step, items.pop(event.row))
+            self.draft.set(self.items, items)
+            self._changed()
+            self.query_one(EditableTable).move_cursor(row=event.row + event.step)
         else:
             self.edit(event.row)
 

@@ -87,6 +87,13 @@ class StepPane(Form):
                 self.take_focus(widget)
                 return
 
+    def focus_part(self, path: str) -> None:
+        """Focus what edits a part of the answers, and scroll to it.
+
+        Args:
+            path: The path of the part, such as ``retention``.
+        """
+
     def take_focus(self, widget: Widget) -> None:
         """Move the focus at once, so that no type-ahead is lost."""
         self.screen.set_focus(widget)

@@ -138,3 +138,34 @@ def test_settings_go_back_and_users_stay(
     unknown = call(*ROLLBACK, "--to", "1")
     assert unknown.code == 1
     assert "deployment_not_kept" in unknown.stdout + unknown.stderr
+
+
+@pytest.mark.ready("docker.io")
+def test_an_image_goes_back(
+    operator: Operator, server: LabServer, registry_image: Path, registry_3_image: Path
+) -> None:
+    """Also the configuration, which is written for the other version."""
+
+    def wish(tag: str, archive: Path) -> Answers:
+        image = {"image": f"docker.io/library/registry:{tag}", "image_archive": str(archive)}
+        return operator.answers([server], registry={"runtime": "docker", "domain": DOMAIN, **image})
+
+    operator.install(wish("2.8", registry_image))
+    answers = wish("3.1.1", registry_3_image)
+    operator.install(answers)
+    # Nobody but the kept deployment refers to the image.
+    server.run("docker rmi docker.io/library/registry:2.8 && docker image prune -f")
+    client = _client(operator, server, operator.passwords["ci"])
+    with Traffic([client] * 8) as traffic, operator.open(answers) as deployment:
+        rollback = choose(read_deployments(deployment), answers)
+        with deployment.with_answers(rollback.answers) as there:
+            plan = plan_rollback(there, rollback, there.probe())
+            report = there.apply(plan)
+    assert report.is_good, report
+    assert traffic.failures == []
+    assert "registry_version" in {each.code for each in plan.consequences}
+    say(f"{traffic.count} pushes and pulls while an image went back")
+    assert _record(server)["registry_version"].startswith("2.8")
+    # The archive of the answers is the other image's.
+    assert rollback.left == ("registry.image_archive",)
+    assert not operator.plan(rollback.answers).has_changes

@@ -15,8 +15,11 @@ from traffic import Traffic
 
 from lab import LabServer
 from lab.machine import say
+from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
+from moorage.deploy.kept import read_deployments
 from moorage.deploy.registry_client import RegistryClient
+from moorage.deploy.rollback import choose, plan_rollback
 
 pytestmark = pytest.mark.ready
 
@@ -48,9 +51,9 @@ def call(operator: Operator) -> Iterator[CommandLine]:
         process.wait()
 
 
-def _client(operator: Operator, server: LabServer) -> RegistryClient:
+def _client(operator: Operator, server: LabServer, password: str = PASSWORD) -> RegistryClient:
     authority = next((operator.home / "state" / "ca").glob("*/ca.pem")).read_bytes()
-    return RegistryClient(server.address, 443, DOMAIN, True, authority, "ci", Secret(PASSWORD))
+    return RegistryClient(server.address, 443, DOMAIN, True, authority, "ci", Secret(password))
 
 
 def _write(call: CommandLine, server: LabServer, level: str) -> Path:

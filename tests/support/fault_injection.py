@@ -47,7 +47,8 @@ FOLDERS = ("/etc/moorage", "/etc/nginx", "/var/lib/moorage")
 def steps() -> tuple[str, ...]:
     """List the steps in a run's scripts, in order, those of the rollback last."""
     scripts = shell_script("run/slots.sh") + shell_script("run/run.sh")
-    found = re.findall(r"\b(?:step|run_hooks) ([a-z-]+)", scripts)
+    code = re.sub(r"(?m)^ *#.*", "", scripts)
+    found = re.findall(r"\b(?:step|run_hooks) ([a-z-]+)", code)
     return tuple(dict.fromkeys((*found, "rollback")))
 
 

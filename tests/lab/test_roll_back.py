@@ -11,6 +11,7 @@ import pytest
 import yaml
 from command_line import PASSWORD, CommandLine
 from operator_at_work import DOMAIN, Operator
+from test_upgrade import add_newer_release
 from traffic import Traffic
 
 from lab import LabServer
@@ -172,3 +173,32 @@ def test_an_image_goes_back(
     # The archive of the answers is the other image's.
     assert rollback.left == ("registry.image_archive",)
     assert not operator.plan(rollback.answers).has_changes
+
+
+def test_a_package_goes_back(operator: Operator, call: CommandLine, server: LabServer) -> None:
+    call.add_known_hosts(server)
+    path = _write(call, server, "info")
+    assert call(*APPLY).code == 0
+    add_newer_release(server)
+    upgraded = call("upgrade", "moorage.yml", "--to-version", "2.8.3", "--yes", "--json")
+    assert upgraded.code == 0, upgraded.stdout
+    assert _record(server)["registry_version"].startswith("2.8.3")
+    with Traffic([_client(operator, server)] * 8) as traffic:
+        back = call(*ROLLBACK)
+    assert back.code == 0, back.stdout + back.stderr
+    say(f"{traffic.count} pushes and pulls while a package went back")
+    assert traffic.failures == []
+    assert _record(server)["registry_version"].startswith("2.8.2")
+    slot = _record(server)["slot"]
+    pid = server.run(f"systemctl show -p MainPID --value moorage-registry@{slot}").stdout.strip()
+    program = server.run(f"cat /etc/moorage/registry/{slot}/program.env; readlink /proc/{pid}/exe")
+    named = program.stdout.partition('MOORAGE_PROGRAM="')[2].partition('"')[0]
+    assert program.stdout.splitlines()[-1] == named
+    assert "2.8.2" in server.run(f"{named} --version").stdout
+    planned = next(each for each in _events(back.stdout) if each["event"] == "plan")
+    assert [each["code"] for each in planned["consequences"]] == ["registry_version"]
+    assert call("plan", "moorage.yml", "--detailed-exitcode", "--json").code == 0
+    differ = json.loads(call("diff", "moorage.yml", "--json").stdout)["servers"][0]
+    assert differ["version_before"].startswith("2.8.3")
+    assert differ["version_after"].startswith("2.8.2")
+    assert path.read_text().startswith("# Our registry.")

@@ -109,6 +109,8 @@ _IMAGES = Action("i", "images", "Images", "Repositories and tags, and the space 
 _RETENTION = Action("e", "retention", "Retention",
                     "The rules that remove tags, and when space is freed", "Retention",
                     "rules keep clean cleanup schedule timer gc expire", is_first=True)  # fmt: skip
+_UPGRADE = Action("g", "upgrade", "Upgrade", "Another version of the registry, after a question",
+                  "Upgrade the registry", "update version package image")  # fmt: skip
 _SAVE_LINES = Action("s", "save_lines", "Save lines", "Save the lines to a file",
                      "Save the lines", "write export")  # fmt: skip
 _REFUSE = Action("escape", "refuse", "Back", "Close without changing anything")
@@ -184,6 +186,7 @@ AREAS = {
         Action("pageup", "scroll('page_up')"),
         Action("escape", "back", "Back", "Back to the start"),
         _LOGS,
+        _UPGRADE,
         Action("c", "clients", "Clients", "Show what to paste on Docker, Podman and other clients",
                "Set up clients", "docker podman kubernetes containerd login ca trust handover"),
         Action("ctrl+r", "look", "Read again", "Read the servers again", "Read the servers again",

@@ -77,7 +77,7 @@ def _at(values: Any, path: yaml_document.Path) -> Any:
 def _scalar(value: Any) -> str:
     """Return a value for YAML; names such as those of images need no quotes."""
     is_plain = isinstance(value, str) and re.fullmatch(
-        r"[A-Za-z][\w.-]*(/[\w.-]+)+(:[\w.-]+)?", value
+        r"[A-Za-z/][\w.-]*(/[\w.-]+)+(:[\w.-]+)?", value
     )
     return str(value) if is_plain else json.dumps(value, ensure_ascii=False)
 

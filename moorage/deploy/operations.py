@@ -159,6 +159,7 @@ class Operations:
         self._tests: list[tuple[Cancel, Callable[[], None]]] = []
         self._storage_test = Cancel()
         self._was_stopped = False
+        self._wish: Wish | None = None
         self._lock = threading.Lock()
 
     @property
@@ -193,6 +194,7 @@ class Operations:
             self._limit = tuple(limit)
             self.redactor = deployment.redactor
             self.plan, self.name, self._looked_up = None, NamePlan(), None
+            self._wish = None
         return deployment
 
     def continue_with(self, answers: Answers) -> None:
@@ -303,27 +305,20 @@ class Operations:
             wish: What to upgrade to; the open answers are those of the upgrade.
 
         Raises:
-            MoorageError: A server cannot be reached, or cannot get it; or the answers were not
-                applied yet and a new user would get a password.
+            MoorageError: See :func:`moorage.deploy.upgrade.plan_upgrade`.
         """
-        from moorage.deploy.upgrade import find_offers, targets_of
+        from moorage.deploy.upgrade import plan_upgrade
 
         deployment = self.deployment
         self.accepted = NOTHING
+        self._wish = wish
         try:
             facts = deployment.probe()
             self.facts |= {each.server: each for each in facts}
-            offers = find_offers(deployment, deployment.plan_from(facts, reads_images=False), wish)
-            plan = deployment.plan_from(facts, targets=targets_of(facts, offers, wish))
+            plan = plan_upgrade(deployment, facts, wish)
         except MoorageError as error:
             self.asker.forget_refused(error)
             raise
-        if plan.materials.generated or any(server.is_new for server in plan.servers):
-            raise MoorageError(
-                "The answers add users or servers that were not applied yet.",
-                advice="Apply the answers first.",
-                code="not_applied",
-            )
         with self._lock:
             if self._deployment is deployment:
                 self.plan, self.name = plan, NamePlan()
@@ -440,10 +435,13 @@ class Operations:
         before, name, answers = self.outcome, self.name, self.deployment.answers
         assert before is not None
         assert before.report is not None
-        accepted = self.accepted
+        accepted, wish = self.accepted, self._wish
         self.open(answers, servers)
         try:
-            self.make_plan()
+            if wish is None:
+                self.make_plan()
+            else:
+                self.plan_upgrade(wish)
         finally:
             # Transfers that began since were not among those the operator agreed to end.
             self.name, self.accepted = name, replace(accepted, end_transfers=False)

@@ -383,9 +383,7 @@ def _compare(
         and bool(takes)
         and (image.archive is not None or facts.image is None),
         takes=takes,
-        installs=target.version
-        if takes and facts.packages.get(PACKAGE, target.version) != target.version
-        else "",
+        installs=target.version if takes and facts.packages.get(PACKAGE) != target.version else "",
         repairs=why_repair(facts),
         unfinished=frozenset(
             file.effect

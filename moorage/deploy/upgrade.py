@@ -126,6 +126,29 @@ def answers_of_upgrade(answers: Answers, wish: Wish) -> Answers:
         ) from error
 
 
+def plan_upgrade(deployment: Deployment, facts: Sequence[Facts], wish: Wish) -> Plan:
+    """Ask the servers what they can get, and plan the upgrade.
+
+    Args:
+        deployment: The deployment, with the answers of the upgrade.
+        facts: The facts of its servers.
+        wish: What to upgrade to.
+
+    Raises:
+        MoorageError: A server cannot be asked, or cannot get it; or the answers were not applied
+            yet and a new user would get a password.
+    """
+    offers = find_offers(deployment, deployment.plan_from(facts, reads_images=False), wish)
+    plan = deployment.plan_from(facts, targets=targets_of(facts, offers, wish))
+    if plan.materials.generated or any(server.is_new for server in plan.servers):
+        raise MoorageError(
+            "The answers add users or servers that were not applied yet.",
+            advice="Apply the answers first.",
+            code="not_applied",
+        )
+    return plan
+
+
 def find_offers(deployment: Deployment, plan: Plan, wish: Wish) -> dict[str, Offer]:
     """Ask the servers what they can get: fetches package lists, or pulls an image again.
 

@@ -17,6 +17,7 @@ from textual.timer import Timer
 from textual.widgets import ContentSwitcher
 
 from moorage.deploy.clients import Access, client_setups
+from moorage.deploy.consequences import accepting
 from moorage.deploy.operations import OpenTransport, Operations
 from moorage.deploy.overview import Health, look, overview_of
 from moorage.deploy.space import disk_parts
@@ -35,14 +36,17 @@ from screens.dashboard.runs_tab import RunsTab
 from screens.dashboard.server_list import ServerList
 from screens.dashboard.tab import Reader, Tab
 from screens.dashboard.tab_bar import TabBar
+from screens.dashboard.upgrade import UpgradeDialog, plan_upgrade, problems_of, question
 from screens.dashboard.users_tab import UsersTab
 from tui.actions import bindings
 from tui.document import store
 from tui.document.unapplied import is_older, not_applied
 from tui.labels import describe_error, explain
 from tui.messages import (
+    ApplyRequested,
     AttachRequested,
     BackRequested,
+    DraftChanged,
     ImagesRequested,
     LogsRequested,
     SettingsRequested,
@@ -424,6 +428,37 @@ class DashboardScreen(Screen[None]):
             return
         blocks = [setup_block(each) for each in client_setups(access)]
         self.app.push_screen(CopyDialog("Clients", _ABOUT_CLIENTS, blocks))
+
+    @work(exclusive=True, group="upgrade")
+    async def action_upgrade(self) -> None:
+        """Upgrade the registry: ask for the version, plan, and apply after a question."""
+        session = self._session
+        try:
+            dialog = UpgradeDialog(session.answers())
+            text = await self.app.push_screen_wait(dialog)
+            if text is None:
+                return
+            self.action_show_tab("overview")
+            self._say("", f"Asking {self._names()} for new versions")
+            wish = dialog.wish(text)
+            plan, upgrades = await in_thread(lambda: plan_upgrade(session, wish))
+        except MoorageError as error:
+            self.app.push_screen(NoteDialog("Upgrade the registry", describe_error(error)))
+            return
+        if self._status is not None:
+            await self._show(self._status)
+        if problems := problems_of(plan):
+            self.app.push_screen(NoteDialog("Upgrade the registry", printable(problems)))
+        elif not upgrades:
+            self.notify("Nothing to upgrade", markup=False)
+        elif await self.app.push_screen_wait(question(plan, upgrades)):
+            session.operations.accepted = accepting(plan.consequences)
+            if (image := session.operations.deployment.answers.registry.image) != session.draft.get(
+                "registry.image"
+            ):
+                session.draft.set("registry.image", image)
+                self.post_message(DraftChanged())
+            self.post_message(ApplyRequested())
 
     def action_follow(self) -> None:
         """Follow the run in progress."""

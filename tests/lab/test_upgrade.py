@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
+from contextlib import suppress
 
 import pytest
 from command_line import PASSWORD, CommandLine
-from operator_at_work import DOMAIN
+from fault_injection import Breakpoint, leftovers, wait_at_steps
+from operator_at_work import DOMAIN, Operator
+from registry_package import digest_of, offer_package
 from test_kept_programs import running
-from traffic import Traffic
+from traffic import Traffic, push_blob
 from waiting import wait_until
 
 from lab import LabServer
+from lab.image import REGISTRY_3_TAG, REGISTRY_TAG
 from lab.machine import say
+from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
+from moorage.deploy.consequences import accepting
 from moorage.deploy.registry_client import RegistryClient
+from moorage.deploy.upgrade import Wish, plan_upgrade
+from moorage.errors import MoorageError
 
 pytestmark = pytest.mark.ready
 CLIENTS = 8
@@ -59,8 +68,6 @@ def client_of(call: CommandLine, server: LabServer) -> RegistryClient:
 
 def push_image(client: RegistryClient, repository: str, tag: str) -> str:
     """Push a small image and return its manifest's digest."""
-    from traffic import push_blob
-
     config = json.dumps(
         {"architecture": "amd64", "os": "linux", "of": f"{repository}:{tag}"}
     ).encode()
@@ -171,3 +178,173 @@ def test_the_package_is_upgraded_and_nothing_else(call: CommandLine, server: Lab
     back = call("upgrade", "moorage.yml", "--yes", "--to-version", before, "--no-verify")
     assert back.code == 0, back.stdout + back.stderr
     assert (installed(server), running(server)) == (before, program)
+
+
+def test_a_program_that_cannot_read_the_images_gets_no_request(
+    call: CommandLine, server: LabServer
+) -> None:
+    call.write_answers(server)
+    call.add_known_hosts(server)
+    applied = call("apply", "moorage.yml", "--yes", "--show-passwords", "--no-verify")
+    assert applied.code == 0, applied.stderr
+    client = client_of(call, server)
+    # Without any image there is nothing to prove, and the run says so.
+    offer_package(server, "2.8.90-1")
+    first = call("upgrade", "moorage.yml", "--yes", "--no-verify", "--json")
+    assert first.code == 0, first.stdout + first.stderr
+    assert "there are no images yet" in first.stdout
+    program = running(server)
+    assert program.endswith(digest_of(server, "2.8.90-1"))
+
+    digest = push_image(client, "team/app", "1")
+    # A damaged image that the active slot cannot read either is no reason against an upgrade.
+    push_image(client, "team/broken", "1")
+    broken = "/var/lib/moorage/registry/docker/registry/v2/repositories/team/broken"
+    server.run(f"rm -r {broken}/_manifests/revisions")
+    offer_package(server, "2.8.91-1", is_blind=True)
+    with Traffic([client] * CLIENTS) as traffic:
+        refused = call("upgrade", "moorage.yml", "--yes", "--json")
+    say(f"{traffic.count} pushes and pulls, {len(traffic.failures)} failed, before the rollback")
+    assert traffic.failures == []
+    assert refused.code == 1, refused.stdout
+    [failed] = refused.result["servers"]
+    assert (failed["status"], failed["code"]) == ("failed", "images_not_readable")
+    assert "does not read team/app:1 as it is stored" in failed["message"]
+    assert f"status 404, expected {digest}" in failed["message"]
+    assert running(server) == program
+    # It stays installed, which the plan notes; it does not stay in the way of the next one.
+    note = "2.8.91-1 is installed; the registry still runs 2.8.90-1"
+    assert note in call("plan", "moorage.yml").stdout
+    offer_package(server, "2.8.92-1")
+    done = call("upgrade", "moorage.yml", "--yes", "--no-verify", "--json")
+    assert done.code == 0, done.stdout + done.stderr
+    assert "cannot be read by the active slot either" in done.stdout
+    assert running(server).endswith(digest_of(server, "2.8.92-1"))
+    assert program.rpartition("/")[2] in server.run("ls /usr/local/lib/moorage/programs").stdout
+
+
+RELEASES = {REGISTRY_TAG: "registry_image", REGISTRY_3_TAG: "registry_3_image"}
+
+
+@pytest.mark.parametrize(
+    "runtime",
+    [
+        pytest.param("docker", marks=pytest.mark.ready("docker.io")),
+        pytest.param("podman", marks=pytest.mark.ready("podman")),
+    ],
+)
+def test_images_are_upgraded_and_back_under_load(
+    runtime: str, call: CommandLine, server: LabServer, request: pytest.FixtureRequest
+) -> None:
+    archives = {tag: request.getfixturevalue(name) for tag, name in RELEASES.items()}
+    text = ANSWERS.format(
+        domain=DOMAIN, runtime=runtime, image=REGISTRY_TAG, archive=archives[REGISTRY_TAG],
+        host=server.address, key=server.key,
+    )  # fmt: skip
+    (call.home / "moorage.yml").write_text(text)
+    call.add_known_hosts(server)
+    applied = call("apply", "moorage.yml", "--yes", "--no-verify")
+    assert applied.code == 0, applied.stdout + applied.stderr
+    client = client_of(call, server)
+    digest = push_image(client, "team/app", "1")
+    text = (call.home / "moorage.yml").read_text()
+
+    for number, tag in enumerate((REGISTRY_3_TAG, REGISTRY_TAG), start=2):
+        image = ("--image", tag, "--image-archive", str(archives[tag]))
+        with Traffic([client] * CLIENTS) as traffic:
+            done = call("upgrade", "moorage.yml", "--yes", "--json", "--skip-large-upload", *image)
+        say(f"{runtime} to {tag}: {traffic.count} pushes and pulls, {len(traffic.failures)} failed")
+        assert done.code == 0, done.stdout + done.stderr
+        assert traffic.count > CLIENTS
+        assert traffic.failures == []
+        assert "has read " in done.stdout
+        assert pulls(client, "team/app", digest)
+        written = (call.home / "moorage.yml").read_text()
+        [old] = {REGISTRY_TAG, REGISTRY_3_TAG} - {tag}
+        expected = text.replace(old, tag).replace(str(archives[old]), str(archives[tag]))
+        assert written == expected.replace(f"based_on: {number - 1}", f"based_on: {number}")
+        text = written
+        assert call("plan", "moorage.yml", "--detailed-exitcode").code == 0
+    # What slots and kept deployments name is held, whatever is pruned.
+    held = server.run([runtime, "images", "-q", "localhost/moorage-registry"]).stdout.split()
+    assert len(held) == 2
+    server.run([runtime, "image", "prune", "-af"])
+    server.crash()
+    server.start()
+    wait_until(lambda: pulls(client, "team/app", digest))
+
+
+STEPS = (
+    "recheck", "back-up", "packages", "version", "registry", "prove", "nginx-files", "staged",
+    "switch", "check", "record", "drain",
+)  # fmt: skip
+FAULTS = (
+    [(step, fault) for step in STEPS for fault in ("kill -9", "crash")]
+    if os.environ.get("MOORAGE_ALL_FAULTS")
+    else [("packages", "kill -9"), ("registry", "crash"), ("prove", "kill -9"), ("switch", "crash"),
+          ("record", "kill -9")]
+)  # fmt: skip
+
+
+def test_whatever_ends_an_upgrade_serves_one_whole_program(
+    operator: Operator, server: LabServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait_at_steps(monkeypatch)
+    answers = operator.answers([server])
+    operator.install(answers)
+    authority = next((operator.home / "state" / "ca").glob("*/ca.pem")).read_bytes()
+    password = Secret(operator.passwords["ci"])
+    client = RegistryClient(server.address, 443, DOMAIN, True, authority, "ci", password)
+    digest = push_image(client, "team/app", "1")
+    offer_package(server, "2.8.100-1")
+    assert _upgrade(operator, answers) == "done"
+    wrong = []
+    for number, (step, fault) in enumerate(FAULTS, start=101):
+        offer_package(server, f"2.8.{number}-1")
+        old, new = (digest_of(server, f"2.8.{each}-1") for each in (number - 1, number))
+        act = Breakpoint.kill_run if fault == "kill -9" else lambda point: server.crash()
+        with Breakpoint(server, step, act) as point:
+            ended = _upgrade(operator, answers)
+        if fault == "crash":
+            server.start()
+        wait_until(lambda: _is_pulled(client, digest))
+        serves = _serving(server)
+        _upgrade(operator, answers)
+        say(f"{step} {fault}: {ended}, then {'new' if serves == new else 'old'}")
+        if not point.was_hit:
+            wrong.append(f"{step} {fault}: no such step")
+        if serves not in {old, new}:
+            wrong.append(f"{step} {fault}: another program serves")
+        if _serving(server) != new or operator.plan(answers).has_changes:
+            wrong.append(f"{step} {fault}: the next upgrade does not complete")
+        if left := leftovers(server):
+            wrong.append(f"{step} {fault}: {left}")
+    assert not wrong, "\n".join(wrong)
+
+
+def _upgrade(operator: Operator, answers: Answers) -> str:
+    """Upgrade to the newest version; return how it ended."""
+    with operator.open(answers) as deployment:
+        try:
+            plan = plan_upgrade(deployment, deployment.probe(), Wish())
+            if not plan.has_changes:
+                return "nothing to upgrade"
+            [report] = deployment.apply(plan, accepting(plan.consequences)).servers
+        except MoorageError as error:
+            return error.message
+    return report.status
+
+
+def _is_pulled(client: RegistryClient, digest: str) -> bool:
+    with suppress(MoorageError):
+        return pulls(client, "team/app", digest)
+    return False
+
+
+def _serving(server: LabServer) -> str:
+    """Return the digest of the program in the slot that nginx uses, by its running process."""
+    script = (
+        "slot=$(grep -o 'blue\\|green' /etc/nginx/moorage/upstream.conf | head -n 1); "
+        "sha256sum </proc/$(systemctl show -p MainPID --value moorage-registry@$slot)/exe"
+    )
+    return server.run(script).stdout.split()[0]

@@ -78,6 +78,7 @@ class FakeServer:
         history: What ``history.sh`` prints.
         run_log: What ``run_log.sh`` prints.
         trash: What ``trash.sh`` prints.
+        newest: What ``newest.sh`` prints.
         images_fault: The error of reading the images.
         slow_images: An event that reading the images waits for, if it is to take long.
         has_no_logs: Whether its logs cannot be read.
@@ -112,6 +113,7 @@ class FakeServer:
     history: bytes = b"end\n"
     run_log: bytes = b""
     trash: bytes = b""
+    newest: bytes = b""
     images_fault: MoorageError | None = None
     slow_images: threading.Event | None = None
     has_no_logs: bool = False
@@ -293,6 +295,8 @@ class FakeConnection:
         elif script in (shell_script("history.sh"), shell_script("run_log.sh")):
             kept = self._to.history if script == shell_script("history.sh") else self._to.run_log
             output = gzip.compress(kept)
+        elif script.endswith(shell_script("newest.sh")):
+            output = self._to.newest
         elif script == shell_script("trash.sh"):
             output = self._to.trash
         elif script in (shell_script("images.sh"), shell_script("blobs.sh")):

@@ -1,0 +1,56 @@
+"""Packages docker-registry of invented versions, in a repository on the server itself."""
+
+from __future__ import annotations
+
+from lab import LabServer
+
+_BUILD = """\
+set -e
+version=$1 kind=$2 file=docker-registry_$1.deb
+[ -e /srv/real ] || cp /usr/bin/docker-registry /srv/real
+rm -rf /srv/build
+mkdir -p /srv/packages /srv/build/DEBIAN /srv/build/usr/bin /srv/build/usr/share/registry
+cd /srv/build
+if [ "$kind" = blind ]; then
+    cp /srv/real usr/share/registry/real
+    echo '#!/bin/sh
+export REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=/usr/share/registry
+exec /usr/share/registry/real "$@"' >usr/bin/docker-registry
+else
+    { cat /srv/real && printf '%s' "$version"; } >usr/bin/docker-registry
+fi
+chmod 755 usr/bin/docker-registry
+echo "Package: docker-registry
+Version: $version
+Architecture: amd64
+Maintainer: a test <t@example.test>
+Description: a registry" >DEBIAN/control
+dpkg-deb -Znone -b . "/srv/packages/$file" >/dev/null
+cd /srv/packages
+{
+    cat /srv/build/DEBIAN/control
+    echo "Filename: ./$file"
+    echo "Size: $(stat -c %s "$file")"
+    echo "SHA256: $(sha256sum <"$file" | cut -d' ' -f1)"
+    echo
+} >>Packages
+echo 'deb [trusted=yes] file:/srv/packages ./' >/etc/apt/sources.list.d/invented.list
+rm -rf /srv/build
+"""
+
+
+def offer_package(server: LabServer, version: str, *, is_blind: bool = False) -> None:
+    """Let apt know a version of docker-registry: the same program with other bytes.
+
+    Args:
+        server: The server.
+        version: The version.
+        is_blind: Whether it starts, but does not find any image.
+    """
+    server.run(["sh", "-c", _BUILD, "sh", version, "blind" if is_blind else "good"])
+
+
+def digest_of(server: LabServer, version: str) -> str:
+    """Return the SHA-256 of the program in a good version."""
+    script = '{ cat /srv/real && printf %s "$1"; } | sha256sum'
+    return server.run(["sh", "-c", script, "sh", version]).stdout.split()[0]

@@ -15,6 +15,7 @@ from functools import cached_property
 
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import LogLine, StepBegan, ending_in_words
+from moorage.deploy.images_summary import ImagesSummary, read_numbers, read_summary
 from moorage.deploy.revisions import NO_CHANGE, Change, Revision, revision_in
 from moorage.deploy.status import how_it_ended
 from moorage.errors import MoorageError
@@ -31,6 +32,8 @@ MOST_LOG = 1024**2
 """Bytes of a run's log that are read: its end."""
 DEADLINE = 60.0
 """Seconds a server can take."""
+ON_SCHEDULE = "on schedule"
+"""What stands for the operator of a run that a timer began."""
 _MOST = 32 * 1024**2
 _NO_SUCH_RUN = 3
 _RUN_ID = re.compile(r"(\d{8}T\d{6})\d{3}-[0-9a-f]{4}")
@@ -65,7 +68,7 @@ _LABELS = {
     Kind.DELETE: "images deleted",
     Kind.RESTORE: "images restored",
     Kind.RETAIN: "tags removed by the retention rules",
-    Kind.SCHEDULED: "retention and collection on schedule",
+    Kind.SCHEDULED: "retention and collection",
     Kind.UNKNOWN: "run",
 }
 
@@ -80,6 +83,7 @@ class RunOnServer:
         began: When, in seconds since 1970; 0 if not known.
         kind: Its kind.
         change: What it was to change; nothing if not known.
+        images: What it was to do with images, and has done; None for another kind of run.
     """
 
     server: str
@@ -87,6 +91,7 @@ class RunOnServer:
     began: float = 0.0
     kind: Kind = Kind.UNKNOWN
     change: Change = NO_CHANGE
+    images: ImagesSummary | None = None
 
     @property
     def status(self) -> RunStatus:
@@ -116,6 +121,7 @@ class HistoryRow:
         kind: Its kind.
         change: What it was to change, and by whom.
         runs: The run on each server; none if it is not kept.
+        images: What it was to do with images, and has done; None for another kind of run.
     """
 
     run_id: str
@@ -123,16 +129,23 @@ class HistoryRow:
     kind: Kind
     change: Change
     runs: tuple[RunOnServer, ...] = ()
+    images: ImagesSummary | None = None
+
+    @property
+    def operator(self) -> str:
+        """The operator and their machine; empty if not known, or for a timer."""
+        return self.change.by or (self.images.by if self.images is not None else "")
 
     @property
     def by(self) -> str:
-        """The operator and their machine; empty if not known."""
-        return self.change.by
+        """The operator and their machine, or that a timer began it; empty if not known."""
+        return ON_SCHEDULE if self.kind is Kind.SCHEDULED else self.operator
 
     @property
     def what(self) -> str:
         """The change in words."""
-        return self.change.what or self.kind.label
+        images = self.images.what if self.images is not None else ""
+        return self.change.what or images or self.kind.label
 
     @property
     def status(self) -> RunStatus:
@@ -288,9 +301,12 @@ def _parse(server: str, text: str) -> _Found:
             change = replace(change, revision=known.number, by=known.by, at=known.at)
             runs[-1] = replace(runs[-1], change=change)
         elif name == "task" and runs:
-            action = str(_json(value).get("action", ""))
-            kind = Kind(action) if action in set(Kind) else Kind.UNKNOWN
-            runs[-1] = replace(runs[-1], kind=kind)
+            images = read_summary(_json(value))
+            kind = Kind(images.action) if images.action in set(Kind) else Kind.UNKNOWN
+            runs[-1] = replace(runs[-1], kind=kind, images=images)
+        elif name == "counted" and runs and (known_images := runs[-1].images) is not None:
+            numbers = read_numbers(value.split("\t"))
+            runs[-1] = replace(runs[-1], images=replace(known_images, numbers=numbers))
         elif name == "current":
             revision = revision_in(_json(value))
     return _Found(tuple(runs), revision)
@@ -345,7 +361,11 @@ def _row(run_id: str, runs: Sequence[RunOnServer]) -> HistoryRow:
     kinds = [each.kind for each in runs if each.kind is not Kind.UNKNOWN]
     began = [each.began for each in runs if each.began]
     at = min(began) if began else _moment_of(run_id)
-    return HistoryRow(run_id, at, kinds[0] if kinds else Kind.UNKNOWN, first.change, tuple(runs))
+    kind = kinds[0] if kinds else Kind.UNKNOWN
+    images = [each.images for each in runs if each.images is not None]
+    # All count the same; one that was lost has counted nothing.
+    most = max(images, key=lambda each: len(each.numbers), default=None)
+    return HistoryRow(run_id, at, kind, first.change, tuple(runs), most)
 
 
 def _changes(found: Iterable[_Found]) -> Iterable[Change]:

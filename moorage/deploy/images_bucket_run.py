@@ -92,7 +92,7 @@ def change_in_bucket(
     deployment: Deployment,
     read: ImagesRead,
     task: Task,
-    payload: Callable[[str, Task], bytes],
+    payload: Callable[[str, Task, Task], bytes],
 ) -> tuple[RunEnded, dict[str, int]]:
     """Run a task. Blocks.
 
@@ -100,7 +100,7 @@ def change_in_bucket(
         deployment: The deployment; :meth:`Deployment.abort` cancels the run.
         read: The images it was planned from.
         task: The task.
-        payload: Returns the input of a server's run, from its ID and task.
+        payload: Returns the input of a server's run, from its ID, its task and the whole task.
 
     Returns:
         How it ended, and what it did.
@@ -111,7 +111,9 @@ def change_in_bucket(
     run_id = new_run_id()
     servers = sorted(facts.server for facts in read.servers)
     part = Task("hold", read.store.folder, read.store.bucket)
-    gates = ServerGates(deployment, servers, part, payload, run_id)
+    gates = ServerGates(
+        deployment, servers, part, lambda run, part: payload(run, part, task), run_id
+    )
     objects = Objects(read.bucket)
     lock = BucketLock(objects, json.dumps({"run": run_id, "servers": servers}))
 

@@ -23,6 +23,7 @@ from moorage.deploy.images_bucket_run import (
     trash_in_bucket,
 )
 from moorage.deploy.images_rows import without_registry
+from moorage.deploy.images_summary import summary_of
 from moorage.deploy.payload import archive, new_run_id
 from moorage.deploy.store import Store
 from moorage.desired import layout
@@ -395,22 +396,24 @@ def change_images(deployment: Deployment, read: ImagesRead, task: Task) -> Image
     return ImagesChange(ended, dict(run.numbers))
 
 
-def payload_of(run_id: str, task: Task) -> bytes:
+def payload_of(run_id: str, task: Task, whole: Task | None = None) -> bytes:
     """Return the input of ``start.sh``: the run's ID, the size of a tar archive, the archive.
 
     Args:
         run_id: The run's ID.
         task: The task.
+        whole: The task that it is a part of, if any.
     """
-    content = archive(program(task)) + b"\0" * 1024
+    content = archive(program(task, whole)) + b"\0" * 1024
     return f"{run_id}\n{len(content)}\n".encode() + content
 
 
-def program(task: Task) -> dict[str, bytes]:
+def program(task: Task, whole: Task | None = None) -> dict[str, bytes]:
     """Return the files of a run's folder: the program that is sent along, and its task.
 
     Args:
         task: The task.
+        whole: The task that it is a part of, if any.
     """
     source = Path(moorage.__file__).parent
     modules = [
@@ -423,6 +426,7 @@ def program(task: Task) -> dict[str, bytes]:
         **{name: scripts[name].encode() for name in _SHELL},
         "images.sh": shell_script("images.sh").encode(),
         "task.json": json.dumps(asdict(task)).encode(),
+        "summary.json": summary_of(whole or task),
         "code/__main__.py": _START.format(
             "gate" if task.action == "hold" else "collector"
         ).encode(),

@@ -10,7 +10,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from moorage.deploy.deployment import Deployment
-from moorage.deploy.history import History, HistoryRow, read_history
+from moorage.deploy.history import History, HistoryRow, Kind, read_history
 from moorage.escape import one_line, printable
 from moorage.rows import SIGNS, Level
 from moorage.units import age_text
@@ -116,7 +116,9 @@ class RunsTab(Tab[History]):
 def _detail(row: HistoryRow) -> str:
     """Return a run or change in full."""
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(row.at)) if row.at else "unknown"
-    head = f"{when} by {one_line(row.by) or 'unknown'}"
+    head = f"{when} by {one_line(row.operator) or 'unknown'}"
+    if row.kind is Kind.SCHEDULED:
+        head = f"{when} {row.by}"
     if row.change.revision:
         head += f" · revision {row.change.revision}"
     log = "" if row.runs else " · its log is no longer kept"

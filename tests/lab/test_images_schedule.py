@@ -14,6 +14,7 @@ from operator_at_work import Operator
 
 from lab import LabServer
 from moorage.answers.model import Answers
+from moorage.deploy.history import Kind, read_history
 from moorage.deploy.schedule import Schedule
 from moorage.deploy.status import read_status
 from moorage.desired import layout
@@ -86,6 +87,10 @@ def test_the_schedule(operator: Operator, server: LabServer) -> None:
     assert schedule.last.numbers["tags"] == 1
     assert schedule.last.numbers["bytes"] > 20_000
     assert problems == ["file_modified"]
+    with operator.open(answers) as deployment:
+        row = next(row for row in read_history(deployment).rows if row.kind is Kind.SCHEDULED)
+    assert row.by == "on schedule"
+    assert row.what.startswith("removed 1 tag by the retention rules, collected 2"), row.what
 
     # It fails where it cannot hold writes, and status says so.
     server.run("mv /var/lib/moorage/registry/.moorage-store /root/marker")

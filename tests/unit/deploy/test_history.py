@@ -16,7 +16,9 @@ from moorage.answers.secrets import Secret
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import LogLine, StepBegan
 from moorage.deploy.history import History, Kind, read_history, read_run_log
+from moorage.deploy.images_summary import summary_of
 from moorage.errors import SecretName
+from moorage.images.task import Task
 from moorage.rows import Level
 from moorage.servers.run_results import RunStatus
 from moorage.servers.transport import HostKey
@@ -154,6 +156,53 @@ def test_only_so_many_runs_are_read(state: Path) -> None:
     assert history(FakeServer("alpha", history=b"end\n")) == History()
 
 
+def summary(action: str, tags: int = 0, repositories: int = 0) -> str:
+    """Return what a run on images notes about itself."""
+    every = tuple((f"team/app{number % 2}", f"{number}", "") for number in range(tags))
+    task = Task(action, "/x", tags=every, repositories=("old",) * repositories)
+    return summary_of(task).decode()
+
+
+@pytest.mark.parametrize(
+    ("task", "counted", "by", "what"),
+    [
+        (("delete", 3), {"tags": 3}, "ana@laptop", "deleted 3 tags of 2 repositories"),
+        (("delete", 1, 2), {}, "ana@laptop",
+         "deleted 1 tag of 1 repository and 2 whole repositories"),
+        (("restore",), {"restored": 9}, "ana@laptop", "restored everything in the trash"),
+        (("restore", 0, 1), {}, "ana@laptop", "restored 1 whole repository"),
+        (("retain", 9), {"tags": 8}, "ana@laptop",
+         "removed 8 tags of 2 repositories by the retention rules"),
+        (("collect",), {"blobs": 340, "bytes": 1288490188}, "ana@laptop",
+         "collected 1.2 GiB in 340 blobs"),
+        (("collect",), {"purged": 2048}, "ana@laptop", "deleted 2.0 KiB from the trash"),
+        (("collect",), {}, "ana@laptop", "images collected"),
+        (None, {"tags": 2, "blobs": 1, "bytes": 1024}, "on schedule",
+         "removed 2 tags by the retention rules, collected 1.0 KiB in 1 blob"),
+        (None, {}, "on schedule", "retention and collection"),
+    ],
+)  # fmt: skip
+def test_runs_on_images_say_by_whom_and_what(
+    state: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    task: tuple[str, int, int] | None,
+    counted: dict[str, int],
+    by: str,
+    what: str,
+) -> None:
+    monkeypatch.setenv("MOORAGE_BY", "ana@laptop")
+    run = state / "state" / "runs" / COLLECTED
+    (run / "task.json").write_text('{"action": "scheduled"}\n')
+    if task is not None:
+        (run / "task.json").write_text('{"action": "hold"}')
+        (run / "summary.json").write_text(summary(*task))
+    lines = "".join(f"@number\t{name}\t{number}\n" for name, number in counted.items())
+    (run / "log").write_text(f"{(run / 'log').read_text()}{lines}@result\tdone\t\t\n")
+    found = history(FakeServer("alpha", history=printed("history.sh", state, "40\n")))
+    row = next(row for row in found.rows if row.run_id == COLLECTED)
+    assert (row.by, row.what) == (by, what)
+
+
 @pytest.mark.parametrize(
     "kept",
     [
@@ -179,6 +228,9 @@ def test_what_was_cut_is_not_the_history(kept: bytes) -> None:
         f"run\t{DONE}\tno\t1\t1\tapply\t\t\nrecord\t[1, 2]",
         f'run\t{DONE}\tno\t1\t1\tapply\t\t\nrecord\t{{"revision": "x", "by": [1]}}',
         f'run\t{DONE}\tno\t1\t1\tapply\t\t\ntask\t{{"action": ["apply"]}}',
+        f'run\t{DONE}\tno\t1\t1\t\t\ntask\t{{"action": [], "tags": -1}}\ncounted\tx\t-1\ty',
+        f'run\t{DONE}\tno\t1\t1\t\t\ntask\t{{"action": "delete", "tags": 1e999, "by": {{}}}}\n'
+        "counted\ttags\t\u0663",
         'current\t{"revision": 1, "history": [{"revision": 1, "at": "9999999-01", "by": "x"}]}',
         "record\t{}\ntask\t{}",
     ],

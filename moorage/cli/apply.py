@@ -96,10 +96,10 @@ def command(
     """Apply the answers to the servers.
 
     Shows the plan, asks, changes the servers, checks the registry from outside, and reports.
-    Installs packages and writes below /etc/moorage, /etc/nginx, /etc/systemd/system and
-    /var/lib/moorage. Then updates the registry's DNS records if the DNS provider can write them,
-    but not with --limit. A server that fails is rolled back. Applying the same answers again
-    changes nothing.
+    Installs packages and writes below /etc/moorage, /etc/nginx, /etc/systemd/system,
+    /usr/local/lib/moorage and /var/lib/moorage. Then updates the registry's DNS records if the DNS
+    provider can write them, but not with --limit. A server that fails is rolled back. Applying the
+    same answers again changes nothing.
 
     Records the deployment's revision in FILE (based_on) and shows what others have changed since.
     Without a terminal, removing users added after that revision needs --accept-removals, and

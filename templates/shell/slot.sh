@@ -10,6 +10,11 @@ sockets=/run/moorage-registry
 
 case "$1" in
 prepare)
+    # The shell that the unit starts would only say "not found".
+    if [ -n "${MOORAGE_PROGRAM:-}" ] && [ ! -x "$MOORAGE_PROGRAM" ]; then
+        echo "the registry's program $MOORAGE_PROGRAM is missing or cannot be executed; applying again restores it" >&2
+        exit 1
+    fi
     # Refuse an empty mount point: the registry would seem to have lost its images, and would store
     # new ones there.
     if [ -n "${MOORAGE_STORE:-}" ]; then

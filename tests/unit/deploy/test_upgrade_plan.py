@@ -1,0 +1,167 @@
+"""What an upgrade is to: the answers, what servers offer, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from moorage.answers.amend import amend_values
+from moorage.answers.load import loads
+from moorage.answers.model import Answers
+from moorage.deploy.programs import read_program
+from moorage.deploy.upgrade import Offer, Wish, answers_of_upgrade, read_offer, targets_of
+from moorage.errors import MoorageError, ServersFailed
+from moorage.registry_keys import check_registry
+from moorage.servers.facts import Facts
+
+OLD, NEW = "docker.io/library/registry:2.8", "docker.io/library/registry:3.1.1"
+
+
+def _answers(runtime: str = "docker", **registry: Any) -> Answers:
+    return Answers.model_validate({
+        "version": 1,
+        "registry": {"domain": "r.example.com", "runtime": runtime, "image": OLD, **registry},
+        "servers": [{"host": "one"}],
+        "credentials": {"users": [{"name": "ci", "password": {"generate": True}}]},
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wish", "registry", "image", "version"),
+    [
+        (Wish(image=NEW), {}, NEW, None),
+        (Wish(version="3.1.1"), {}, NEW, None),
+        (Wish(), {}, OLD, None),
+        (Wish(image=NEW), {"version": "2.8"}, NEW, "3.1"),
+        # The tag does not say which version it is.
+        (Wish(image="mirror.example.com/registry:stable"), {"version": "2.8"},
+         "mirror.example.com/registry:stable", "2.8"),
+        (Wish(version="3.0.0"), {"image": "host:5000/app:2"}, "host:5000/app:3.0.0", None),
+    ],
+)  # fmt: skip
+def test_the_answers_of_an_upgrade(
+    wish: Wish, registry: dict[str, Any], image: str, version: str | None
+) -> None:
+    found = answers_of_upgrade(_answers(**registry), wish).registry
+    assert (found.image, found.version) == (image, version)
+
+
+@pytest.mark.parametrize(
+    ("wish", "runtime", "registry", "code"),
+    [
+        (Wish(image=NEW), "package", {}, "runs_package"),
+        (Wish(archive="/srv/x.tar"), "package", {}, "runs_package"),
+        (Wish(version="3"), "docker", {"image": "registry"}, "image_without_tag"),
+        (Wish(version="3"), "docker", {"image": "host:5000/registry"}, "image_without_tag"),
+        (Wish(version="3"), "docker", {"image": f"app@sha256:{'a' * 64}"}, "image_without_tag"),
+        (Wish(version="3;reboot"), "docker", {}, "image_without_tag"),
+        (Wish(image="a b$(reboot)"), "docker", {}, "image_not_valid"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused(
+    wish: Wish, runtime: str, registry: dict[str, Any], code: str
+) -> None:
+    with pytest.raises(MoorageError) as refused:
+        answers_of_upgrade(_answers(runtime, **registry), wish)
+    assert refused.value.code == code
+
+
+def test_settings_that_the_new_version_does_not_have_are_named() -> None:
+    answers = _answers(settings={"reporting": {"newrelic": {"verbose": True}}})
+    assert not check_registry(answers)
+    problems = check_registry(answers_of_upgrade(answers, Wish(image=NEW)))
+    assert [problem.path for problem in problems] == [("registry", "settings", "reporting")]
+
+
+def test_what_a_server_offers_is_not_trusted() -> None:
+    text = (
+        "version\t2.8.3-1\nversion\t2.8.3-1\nversion\t$(reboot)\nversion\t-x\nchosen\t;reboot\n"
+        "image\tsha256:\x1b[31mabc\nchanges\tlibc6\nnonsense\nunfetched\t\n"
+    )
+    found = read_offer(text)
+    assert found == Offer(("2.8.3-1",), "", ("libc6",), "sha256:[31mabc", "", "")
+    assert read_offer("\0\n\t\n") == Offer()
+
+
+@pytest.mark.parametrize(
+    ("offer", "wish", "code", "says"),
+    [
+        (Offer(("2.8.3-1", "2.8.2-1")), Wish(version="9"), "version_not_available",
+         "Available: 2.8.3-1, 2.8.2-1."),
+        (Offer(), Wish(), "upgrade_not_possible", ""),
+        (Offer(("2.8.3-1",), "2.8.3-1", ("libc6",)), Wish(), "upgrade_needs_more", "apt"),
+        (Offer(("2.8.3-1",), "2.8.3-1", failed="held"), Wish(), "upgrade_not_possible", ""),
+        (Offer(failed="unauthorized"), Wish(), "upgrade_not_possible", ""),
+    ],
+)  # fmt: skip
+def test_why_a_server_cannot_be_upgraded(offer: Offer, wish: Wish, code: str, says: str) -> None:
+    with pytest.raises(ServersFailed) as refused:
+        targets_of([Facts("one")], {"one": offer}, wish)
+    [error] = refused.value.errors
+    assert (error.server, error.code) == ("one", code)
+    assert says in (error.advice or "")
+
+
+def test_program_env_is_not_trusted() -> None:
+    assert read_program(b"") is None
+    assert read_program(b"\xff\xfe=\n==\nMOORAGE_PROGRAM\n") is None
+    found = read_program(b'MOORAGE_PROGRAM="/a\x1b[31m"\nMOORAGE_PACKAGE_VERSION=1\nX="\n')
+    assert found is not None
+    assert (found.file, found.package_version, found.runtime) == ("/a[31m", "1", "")
+
+
+FILE = """\
+# Ours
+version: 1
+registry:
+  domain: registry.example.com
+  runtime: docker
+  # Ana chose it
+  image: {image}{note}
+{version}servers:
+  - host: one   # the first
+credentials:
+  users:
+    - name: ci
+      password: {{generate: true}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("image", "note", "version"),
+    [
+        (OLD, "", ""),
+        (f'"{OLD}"', "   # official", "  version: '2.8'  # as the tag\n"),
+        (f"'{OLD}'", " # x", '  version: "2.8"\n'),
+    ],
+)
+def test_comments_stay_where_values_change(image: str, note: str, version: str) -> None:
+    text = FILE.format(image=image, note=note, version=version)
+    before = loads(text)
+    after = answers_of_upgrade(before, Wish(image=NEW))
+    changed = [("registry", name) for name in ("image", "version")
+               if getattr(before.registry, name) != getattr(after.registry, name)]  # fmt: skip
+
+    written = amend_values(text, after, changed)
+
+    assert loads(written) == after
+    assert [line.partition("#")[2] for line in written.splitlines()] == [
+        line.partition("#")[2] for line in text.splitlines()
+    ]
+
+
+def test_a_value_that_is_not_on_a_line_of_its_own_is_written_anew() -> None:
+    text = FILE.replace("  image: {image}{note}\n{version}", "  image: >-\n    {image}\n")
+    text = text.format(image=OLD)
+    after = answers_of_upgrade(loads(text), Wish(image=NEW))
+    assert loads(amend_values(text, after, [("registry", "image")])) == after
+    one_line = json.dumps({
+        "version": 1,
+        "registry": {"domain": "r.example.com", "runtime": "docker", "image": OLD},
+        "servers": [{"host": "one"}],
+        "credentials": {"users": [{"name": "ci", "password": {"generate": True}}]},
+    })  # fmt: skip
+    after = answers_of_upgrade(loads(one_line), Wish(image=NEW))
+    assert loads(amend_values(one_line, after, [("registry", "image")])) == after

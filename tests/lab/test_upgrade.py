@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from command_line import PASSWORD, CommandLine
@@ -12,15 +13,18 @@ from fault_injection import Breakpoint, leftovers, wait_at_steps
 from operator_at_work import DOMAIN, Operator
 from registry_package import digest_of, offer_package
 from test_kept_programs import running
+from test_several_servers import s3_storage
 from traffic import Traffic, push_blob
 from waiting import wait_until
 
 from lab import LabServer
 from lab.image import REGISTRY_3_TAG, REGISTRY_TAG
 from lab.machine import say
+from lab.services import ObjectStore
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
 from moorage.deploy.consequences import accepting
+from moorage.deploy.events import Event, LogLine
 from moorage.deploy.registry_client import RegistryClient
 from moorage.deploy.upgrade import Wish, plan_upgrade
 from moorage.errors import MoorageError
@@ -221,6 +225,47 @@ def test_a_program_that_cannot_read_the_images_gets_no_request(
     assert "cannot be read by the active slot either" in done.stdout
     assert running(server).endswith(digest_of(server, "2.8.92-1"))
     assert program.rpartition("/")[2] in server.run("ls /usr/local/lib/moorage/programs").stdout
+
+
+def test_servers_that_share_a_bucket_are_upgraded_together_or_not_at_all(
+    operator: Operator, servers: Any, s3: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machines = servers(2)
+    answers = operator.answers(machines, storage=s3_storage(s3, monkeypatch))
+    operator.install(answers)
+    authority = next((operator.home / "state" / "ca").glob("*/ca.pem")).read_bytes()
+    password = Secret(operator.passwords["ci"])
+    clients = [
+        RegistryClient(each.address, 443, DOMAIN, True, authority, "ci", password)
+        for each in machines
+    ]
+    digest = push_image(clients[0], "team/app", "1")
+    before = [running(each) for each in machines]
+    for number, machine in enumerate(machines):
+        offer_package(machine, "2.8.90-1", is_blind=number == 1)
+
+    with operator.open(answers) as deployment:
+        plan = plan_upgrade(deployment, deployment.probe(), Wish())
+        reports = deployment.apply(plan, accepting(plan.consequences)).servers
+    assert [each.status for each in reports] == ["cancelled", "failed"], reports
+    assert reports[1].code == "images_not_readable"
+    assert "team/app:1" in reports[1].message
+    assert [running(each) for each in machines] == before
+
+    for machine in machines:
+        offer_package(machine, "2.8.91-1")
+    events: list[Event] = []
+    with Traffic(clients * 4) as traffic, operator.open(answers, events.append) as deployment:
+        plan = plan_upgrade(deployment, deployment.probe(), Wish())
+        reports = deployment.apply(plan, accepting(plan.consequences)).servers
+    assert [each.status for each in reports] == ["done", "done"], reports
+    assert traffic.failures == []
+    log = [each.text for each in events if isinstance(each, LogLine)]
+    assert len([line for line in log if line.startswith("the new program has read ")]) == 2, log
+    for machine, client in zip(machines, clients, strict=True):
+        assert running(machine).endswith(digest_of(machine, "2.8.91-1"))
+        assert pulls(client, "team/app", digest)
+    assert not operator.plan(answers).has_changes
 
 
 RELEASES = {REGISTRY_TAG: "registry_image", REGISTRY_3_TAG: "registry_3_image"}

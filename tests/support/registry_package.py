@@ -14,7 +14,8 @@ cd /srv/build
 if [ "$kind" = blind ]; then
     cp /srv/real usr/share/registry/real
     echo '#!/bin/sh
-export REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=/usr/share/registry
+if grep -qs "^  s3:" "$2"; then export REGISTRY_STORAGE_S3_ROOTDIRECTORY=/elsewhere
+else export REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=/usr/share/registry; fi
 exec /usr/share/registry/real "$@"' >usr/bin/docker-registry
 else
     { cat /srv/real && printf '%s' "$version"; } >usr/bin/docker-registry

@@ -1,0 +1,230 @@
+"""Kept deployments: everything in them can have been written by root on the server."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from moorage.answers.model import Answers
+from moorage.answers.record import without_secrets
+from moorage.deploy.deployment_diff import compare
+from moorage.deploy.kept import ServerDeployments, parse
+from moorage.deploy.merge import answers_gone_back
+from moorage.deploy.rollback import choose
+from moorage.desired import layout
+from moorage.errors import MoorageError, ServersFailed
+from moorage.servers.transport import Completed
+
+SHA = "a" * 64
+PROGRAM = f'MOORAGE_RUNTIME="package"\nMOORAGE_PROGRAM="{layout.PROGRAMS}/{SHA}"\n'
+FILES = {
+    layout.config_path("blue"): b"log: {level: info}\n",
+    layout.slot_env_path("blue"): b'MOORAGE_SOCKET="/run/moorage-registry/blue/registry.sock"\n',
+    layout.REGISTRY_ENV: b'REGISTRY_HTTP_SECRET="hidden-in-diffs"\n',
+    layout.UNIT: b"[Service]\n",
+    layout.NGINX_SITE: b"server {}\n",
+    layout.UPSTREAM: b"upstream {}\n",
+}
+Members = dict[str, tuple[bytes, dict[str, Any]]]
+
+
+def answers_of(**parts: Any) -> Answers:
+    document: dict[str, Any] = {
+        "registry": {"domain": "registry.example.test"},
+        "servers": [{"host": "one.example.test"}],
+        "credentials": {"users": [{"name": "ci", "password": {"env": "CI_PW"}}]},
+    }
+    return Answers.model_validate(document | parts)
+
+
+def run_id(number: int) -> str:
+    return f"2026010{number}T000000000-abcd"
+
+
+def record_of(
+    number: int, answers: Answers | None = None, files: Mapping[str, bytes] = FILES
+) -> dict[str, Any]:
+    at = f"2026-01-0{number}T00:00:00Z"
+    history = [{"revision": number, "by": "ana@laptop", "at": at}]
+    digests = {path: hashlib.sha256(each).hexdigest() for path, each in files.items()}
+    values = without_secrets(answers or answers_of())
+    return {
+        "run": run_id(number), "revision": number, "by": "ana@laptop", "at": at,
+        "deployed_at": at, "history": history, "slot": "blue", "server": "one.example.test",
+        "registry_version": "2.8.2", "answers": values, "digests": digests,
+    }  # fmt: skip
+
+
+def members(
+    number: int, record: Mapping[str, Any] | None = None, files: Mapping[str, bytes] = FILES
+) -> Members:
+    folder = f"./{run_id(number)}"
+    known = record or record_of(number, files=files)
+    found: Members = {f"{folder}/deployment.json": (json.dumps(known).encode(), {})}
+    found |= {f"{folder}/files{path}": (content, {}) for path, content in files.items()}
+    found[f"{folder}/program.env"] = (PROGRAM.encode(), {})
+    return found
+
+
+def read(current: Mapping[str, Any], *kept: Members) -> ServerDeployments:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        every = {"deployment.json": (json.dumps(current).encode(), {})}
+        for one in kept:
+            every |= one
+        for name, (content, more) in every.items():
+            member = tarfile.TarInfo(name)
+            member.uname = member.gname = "root"
+            member.mode, member.size = 0o644, len(content)
+            for key, value in more.items():
+                setattr(member, key, value)
+            tar.addfile(member, io.BytesIO(content) if member.isfile() else None)
+    return parse("one.example.test", Completed(0, gzip.compress(buffer.getvalue()), b""))
+
+
+def at_files(number: int, path: str, content: bytes = b"x", **more: Any) -> Members:
+    return {f"./{run_id(number)}/files{path}": (content, more)}
+
+
+SITE = FILES[layout.NGINX_SITE]
+LINK = {"type": tarfile.SYMTYPE, "linkname": "/etc/shadow", "size": 0}
+
+
+@pytest.mark.parametrize(
+    ("more", "fault"),
+    [
+        (at_files(1, "/etc/shadow"), "is not a file that Moorage deploys"),
+        (at_files(1, "/etc/moorage/../shadow"), "is not a file that Moorage deploys"),
+        (at_files(1, layout.HTPASSWD), "is not a file that Moorage deploys"),
+        (at_files(1, layout.DEPLOYMENT), "is not a file that Moorage deploys"),
+        (at_files(1, "/etc/moorage/a\tb"), "is not a file that Moorage deploys"),
+        (at_files(1, "/etc/moorage/added"), "is not as it was deployed"),
+        (at_files(1, layout.NGINX_SITE, b"other"), "is not as it was deployed"),
+        (at_files(1, layout.NGINX_SITE, **LINK), "is not a regular file"),
+        (at_files(1, layout.NGINX_SITE, SITE, uname="eve"), "belongs to eve"),
+        (at_files(1, layout.NGINX_SITE, SITE, gname="a\nb"), "belongs to root"),
+        ({f"./{run_id(1)}/program.env": (b'MOORAGE_PROGRAM="/bin/sh"\n', {})}, "names no program"),
+        ({f"./{run_id(1)}/deployment.json": (b"{}", {})}, "its record is missing"),
+    ],
+)
+def test_what_moorage_does_not_deploy_is_not_restored(more: Members, fault: str) -> None:
+    found = read(record_of(2), {**members(1), **more})
+    assert fault in found.kept[0].fault
+    with pytest.raises(ServersFailed, match="is damaged"):
+        choose([found], answers_of())
+
+
+def test_a_deployment_that_lacks_a_file_is_not_restored() -> None:
+    files = {path: each for path, each in FILES.items() if path != layout.NGINX_SITE}
+    assert "is missing" in read(record_of(2), members(1, files=files)).kept[0].fault
+
+
+def test_modes_do_not_bring_setuid_back() -> None:
+    more = at_files(1, layout.NGINX_SITE, SITE, mode=0o4755)
+    kept = read(record_of(2), {**members(1), **more}).kept[0]
+    assert not kept.fault
+    assert kept.facts.files[layout.NGINX_SITE].mode == 0o755
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda packed: packed[:20], lambda packed: b"no gzip", lambda packed: b""]
+)
+def test_damaged_output_is_an_error(spoil: Callable[[bytes], bytes]) -> None:
+    packed = gzip.compress(b"\0" * 10240)
+    with pytest.raises(MoorageError) as caught:
+        parse("one.example.test", Completed(0, spoil(packed), b""))
+    assert caught.value.code == "deployments_unreadable"
+
+
+def test_the_deployment_before_is_the_one_that_the_current_one_replaced() -> None:
+    # As after a rollback: the third is the first again.
+    found = read(record_of(3), members(1), members(2), members(3))
+    assert choose([found], answers_of()).revision == 2
+    assert choose([found], answers_of(), 1).revision == 1
+    with pytest.raises(MoorageError) as caught:
+        choose([found], answers_of(), 7)
+    assert caught.value.code == "deployment_not_kept"
+
+
+def test_changes_of_users_do_not_change_a_deployments_revision() -> None:
+    record = record_of(2)
+    record |= {"revision": 4, "at": "2026-01-04T00:00:00Z"}
+    record["history"] += [{"revision": 4, "by": "bob", "at": "2026-01-04T00:00:00Z"}]
+    found = read(record, members(1), members(2, record))
+    assert found.current.revision == 2
+    assert [each.revision for each in found.kept] == [2, 1]
+
+
+def test_servers_that_had_different_answers_do_not_go_back_together() -> None:
+    """An apply that reached one server only is left out."""
+    other = answers_of(registry={"domain": "registry.example.test", "port": 8443})
+    one = read(record_of(3), members(1), members(2, record_of(2, other)), members(3))
+    two = read(record_of(3), members(1), members(3))
+    assert choose([one, two], answers_of()).revision == 1
+    with pytest.raises(ServersFailed, match="other answers"):
+        choose([one, two], answers_of(), 2)
+
+
+def test_a_difference_masks_secrets_and_ignores_the_slot() -> None:
+    level = answers_of(
+        registry={"domain": "registry.example.test", "settings": {"log": {"level": "debug"}}}
+    )
+    green = {path.replace("/blue/", "/green/"): each.replace(b"/blue/", b"/green/")
+             for path, each in FILES.items()}  # fmt: skip
+    green[layout.REGISTRY_ENV] = b'REGISTRY_HTTP_SECRET="another-hidden-one"\n'
+    record = record_of(2, level, green) | {"slot": "green"}
+    found = read(record, members(1), members(2, record, green))
+    diff = compare([found])
+    assert [(each.path, each.before, each.after) for each in diff.answers] == [
+        ("registry.settings.log.level", "", "debug")
+    ]
+    assert [each.subject for each in diff.servers[0].files] == [layout.REGISTRY_ENV]
+    assert "hidden" not in repr(diff)
+
+
+S3 = {
+    "bucket": "images", "region": "eu-central-1",
+    "accesskey": {"env": "ACCESS"}, "secretkey": {"command": ["pass", "show", "s3"]},
+}  # fmt: skip
+
+
+def test_only_plain_values_come_from_a_server() -> None:
+    hostile = answers_of(
+        storage={"driver": "s3", "s3": S3 | {"region": "eu-west-1"}},
+        hooks=[{"name": "drain", "script": "/etc/shadow", "when": ["before_apply"]},
+               {"name": "gone", "script": "/etc/shadow", "when": ["before_apply"]}],
+        ssl={"mode": "acme", "acme": {"email": "ops@example.test", "ca_file": "/etc/shadow"}},
+    )  # fmt: skip
+    then = read(record_of(2), members(1, record_of(1, hostile))).kept[0].recorded
+
+    mine = answers_of(
+        storage={"driver": "s3", "s3": S3 | {"accesskey": {"env": "MINE"}}},
+        hooks=[{"name": "drain", "script": "drain.sh", "when": ["after_apply"]}],
+    )
+    merged = answers_gone_back(mine, then)
+    s3 = merged.answers.storage.s3
+    assert s3 is not None
+    assert mine.storage.s3 is not None
+    assert (s3.region, s3.accesskey, s3.secretkey) == (
+        "eu-west-1", mine.storage.s3.accesskey, mine.storage.s3.secretkey,
+    )  # fmt: skip
+    assert [(each.name, each.script, each.when) for each in merged.answers.hooks] == [
+        ("drain", "drain.sh", ("before_apply",))
+    ]
+    assert merged.answers.ssl.acme.email == "ops@example.test"
+    assert merged.answers.ssl.acme.ca_file is None
+    assert merged.answers.credentials == mine.credentials
+    assert merged.left == ("hooks: gone",)
+
+    without = answers_gone_back(answers_of(), then)
+    assert without.answers.storage.s3 is not None
+    assert "shadow" not in repr(without.answers)
+    assert "pass" not in repr(without.answers.storage)
+    assert {"storage.s3.accesskey", "storage.s3.secretkey"} < set(without.left)

@@ -169,6 +169,10 @@ AREAS = {
         _IMAGES,
         Action("enter", "open", "Open", "Open what is selected: images, users, logs, a run's log",
                is_first=True),
+        Action("d", "run_diff", "Changes", "Show what the selected run changed",
+               "Changes of the selected run", "diff difference compare revision"),
+        Action("b", "rollback", "Roll back", "Go back to what the selected run deployed",
+               "Roll back to the selected run", "undo revert previous restore rollback"),
         Action("1", "show_tab('overview')", "Tabs", "State of each server, problems and space",
                "Overview", "status health problems dashboard tab", "1-5"),
         Action("2", "show_tab('images')", "", "Largest repositories, and those pushed to last",
@@ -331,6 +335,14 @@ AREAS = {
         Action("left", "sideways(-20)", is_first=True),
         _COPY_LOG,
         Action("escape", "back", "Back", "Back"),
+    )),
+    "run_diff": Area("The changes of a past run", (
+        Action("escape", "back", "Back", "Back to the runs"),
+    )),
+    "rollback": Area("Roll back", (
+        Action("enter", "go_on", "Roll back", "Roll back, after confirmation", "Roll back",
+               "undo revert previous restore apply", is_first=True),
+        Action("escape", "back", "Back", "Back to the runs, without changing anything"),
     )),
     "run_log": Area("The log of a past run", (
         _FIND,

@@ -104,6 +104,30 @@ class Saving:
             return
         session.note_saved(session.draft.without_secrets(), written)
 
+    def follow_rollback(self) -> None:
+        """Give the draft, and its file if that is the same, the answers of a rollback."""
+        session = self._session
+        plan = session.operations.plan if session is not None else None
+        if session is None or session.rollback is None or plan is None:
+            return
+        from moorage.answers.amend import amend
+        from moorage.answers.save import save_text
+        from moorage.deploy.rollback import with_users_of
+        from tui.document.draft import Draft
+
+        answers = with_users_of(session.rollback.answers, plan)
+        path, was_saved = session.path, session.is_saved
+        session.rollback, session.draft = None, Draft.from_answers(answers)
+        if path is None or not was_saved or store.text_of(path) != session.text:
+            return
+        try:
+            written = amend(session.text, answers)
+            save_text(written, path)
+        except MoorageError as error:
+            self._app.notify(describe_error(error), severity="warning", markup=False)
+            return
+        session.note_saved(session.draft.without_secrets(), written)
+
     def note_apply_began(self) -> None:
         """Note that an apply has begun, in case the wizard does not see its end."""
         session = self._session

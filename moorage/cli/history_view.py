@@ -53,6 +53,7 @@ def history_as_json(history: History) -> dict[str, object]:
                 "removed": list(row.change.removed),
                 "changed": list(row.change.changed),
                 "answers": list(row.change.answers),
+                "rolled_back_to": row.change.rolled_back_to or None,
                 "has_more": row.change.has_more,
                 "done": dict(row.images.numbers) if row.images is not None else None,
                 "status": row.status,

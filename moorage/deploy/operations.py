@@ -158,6 +158,7 @@ class Operations:
         self._looked_up: Background[tuple[str, ...]] | None = None
         self._tests: list[tuple[Cancel, Callable[[], None]]] = []
         self._storage_test = Cancel()
+        self._rollback: Rollback | None = None
         self._was_stopped = False
         self._wish: Wish | None = None
         self._lock = threading.Lock()
@@ -194,7 +195,7 @@ class Operations:
             self._limit = tuple(limit)
             self.redactor = deployment.redactor
             self.plan, self.name, self._looked_up = None, NamePlan(), None
-            self._wish = None
+            self._wish = self._rollback = None
         return deployment
 
     def continue_with(self, answers: Answers) -> None:
@@ -230,7 +231,7 @@ class Operations:
             raise
         with self._lock:
             if self._deployment is deployment:
-                self.plan, self.name = plan, name
+                self.plan, self.name, self._rollback = plan, name, None
         return plan
 
     def choose_rollback(self, to: int | None = None) -> Rollback:
@@ -286,16 +287,20 @@ class Operations:
 
         deployment = self.deployment
         self.accepted = NOTHING
+        servers = {each.host for each in deployment.chosen_servers}
+        kept = tuple(each for each in rollback.kept if each.server in servers)
+        rollback = replace(rollback, kept=kept)
         read = deployment.probe_each()
         if failed := [each for each in read if isinstance(each, MoorageError)]:
             self.asker.forget_refused(*failed)
             raise ServersFailed(failed)
         facts = tuple(each for each in read if not isinstance(each, MoorageError))
         self.facts |= {each.server: each for each in facts}
-        plan, name = plan_rollback(deployment, rollback, facts), plan_name(deployment)
+        plan = plan_rollback(deployment, rollback, facts)
+        name = NamePlan() if self._limit else plan_name(deployment)
         with self._lock:
             if self._deployment is deployment:
-                self.plan, self.name = plan, name
+                self.plan, self.name, self._rollback = plan, name, rollback
         return plan
 
     def plan_upgrade(self, wish: Wish) -> Plan:
@@ -433,15 +438,18 @@ class Operations:
             large_upload: Whether the checks send over 100 MB to each server.
         """
         before, name, answers = self.outcome, self.name, self.deployment.answers
+        rollback = self._rollback
         assert before is not None
         assert before.report is not None
         accepted, wish = self.accepted, self._wish
         self.open(answers, servers)
         try:
-            if wish is None:
-                self.make_plan()
-            else:
+            if rollback is not None:
+                self.plan_rollback(rollback)
+            elif wish is not None:
                 self.plan_upgrade(wish)
+            else:
+                self.make_plan()
         finally:
             # Transfers that began since were not among those the operator agreed to end.
             self.name, self.accepted = name, replace(accepted, end_transfers=False)

@@ -13,6 +13,7 @@ from moorage.deploy.deployment import Deployment
 from moorage.deploy.history import History, HistoryRow, Kind, read_history
 from moorage.escape import one_line, printable
 from moorage.rows import SIGNS, Level
+from moorage.servers.run_results import RunStatus
 from moorage.units import age_text
 from screens.dashboard.tab import Tab
 from tui.labels import explain
@@ -111,6 +112,13 @@ class RunsTab(Tab[History]):
         row = self.query_one(_RunTable).row
         if row is not None and row.runs:
             self.post_message(self.LogRequested(row))
+
+    @property
+    def deployed(self) -> HistoryRow | None:
+        """The selected run if it deployed something; None otherwise."""
+        row = self.query_one(_RunTable).row
+        is_apply = row is not None and row.kind is Kind.APPLY and row.status is RunStatus.DONE
+        return row if is_apply and row is not None and row.change.revision else None
 
 
 def _detail(row: HistoryRow) -> str:

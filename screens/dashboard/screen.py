@@ -18,6 +18,7 @@ from textual.widgets import ContentSwitcher
 
 from moorage.deploy.clients import Access, client_setups
 from moorage.deploy.consequences import accepting
+from moorage.deploy.history import HistoryRow
 from moorage.deploy.operations import OpenTransport, Operations
 from moorage.deploy.overview import Health, look, overview_of
 from moorage.deploy.space import disk_parts
@@ -31,6 +32,7 @@ from moorage.unseen_passwords import unseen_passwords
 from screens.dashboard.activity_tab import ActivityTab
 from screens.dashboard.images_tab import ImagesTab
 from screens.dashboard.overview_tab import OverviewTab
+from screens.dashboard.run_changes import RollbackScreen, RunDiffScreen
 from screens.dashboard.run_log import RunLogScreen
 from screens.dashboard.runs_tab import RunsTab
 from screens.dashboard.server_list import ServerList
@@ -319,6 +321,23 @@ class DashboardScreen(Screen[None]):
         name = self._session.draft.registry_name
         self.app.push_screen(RunLogScreen(self._reader, event.row, name))
 
+    @property
+    def _deployed(self) -> HistoryRow | None:
+        """The selected run that deployed something; None for others and on other tabs."""
+        return self.tab.deployed if isinstance(self.tab, RunsTab) else None
+
+    def action_run_diff(self) -> None:
+        """Show what the selected run changed."""
+        if (row := self._deployed) is not None:
+            name = self._session.draft.registry_name
+            self.app.push_screen(RunDiffScreen(self._reader, row, name))
+
+    def action_rollback(self) -> None:
+        """Plan to go back to what the selected run deployed."""
+        if (row := self._deployed) is not None:
+            self.query_one(RunsTab).expire()
+            self.app.push_screen(RollbackScreen(self._session, row))
+
     @on(Tab.Changed)
     def _tab_changed(self) -> None:
         if self.tab is not None and self.focused is None:
@@ -381,6 +400,8 @@ class DashboardScreen(Screen[None]):
             "scroll": self.tab is None and self._overview.show_vertical_scrollbar,
             "open": self.tab is not None and self.tab.can_open,
             "settings": True,
+            "run_diff": self._deployed is not None,
+            "rollback": self._deployed is not None,
             "verify": self._is_unverified,
             "follow": self._has_run,
         }

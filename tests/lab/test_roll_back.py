@@ -13,6 +13,7 @@ from command_line import PASSWORD, CommandLine
 from operator_at_work import DOMAIN, Operator
 from test_upgrade import add_newer_release
 from traffic import Traffic
+from wizard_driver import Wizard
 
 from lab import LabServer
 from lab.machine import say
@@ -21,6 +22,7 @@ from moorage.answers.secrets import Secret
 from moorage.deploy.kept import read_deployments
 from moorage.deploy.registry_client import RegistryClient
 from moorage.deploy.rollback import choose, plan_rollback
+from tui.app import WizardApp
 
 pytestmark = pytest.mark.ready
 
@@ -202,3 +204,33 @@ def test_a_package_goes_back(operator: Operator, call: CommandLine, server: LabS
     assert differ["version_before"].startswith("2.8.3")
     assert differ["version_after"].startswith("2.8.2")
     assert path.read_text().startswith("# Our registry.")
+
+
+async def test_the_dashboard_shows_the_changes_of_a_run_and_goes_back(
+    operator: Operator, call: CommandLine, server: LabServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI_PW", PASSWORD)
+    call.add_known_hosts(server)
+    for level in ("debug", "info"):
+        path = _write(call, server, level)
+        assert call(*APPLY).code == 0
+    app = WizardApp(path, large_upload=False)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        wizard = Wizard(app, pilot)
+        await wizard.see("Dashboard", "(as of ")
+        await wizard.press("5")
+        await wizard.see("set registry.settings")
+        await wizard.press("d")
+        await wizard.see("registry.settings.log.level  debug → info", "config.yml", "+1 -1")
+        await wizard.press("escape", "down", "b")
+        await wizard.see("Rolls back to revision 1, by ana@laptop", "registry: switch")
+        await wizard.press("enter")
+        await wizard.see("If it fails", "Roll back")
+        await wizard.press("enter")
+        await wizard.see("is up.", seconds=120)
+    text = path.read_text()
+    assert "# Where it runs." in text
+    assert yaml.safe_load(text)["registry"]["settings"]["log"]["level"] == "debug"
+    assert yaml.safe_load(text)["based_on"] == 3
+    assert call("plan", "moorage.yml", "--detailed-exitcode", "--json").code == 0
+    assert _config(server)["log"]["level"] == "debug"

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from moorage.cloud.s3 import explained
 from moorage.cloud.s3_images import PAGE, READERS, answered_at
 from moorage.errors import MoorageError
-from moorage.images.sweep import TRASH, V2, Entry, State
+from moorage.images.sweep import TRASH, V2, Entry, State, part_of
 from moorage.images.trash import TrashedRun
 
 if TYPE_CHECKING:
@@ -344,6 +344,33 @@ class BucketSweep:
             return ""
         return then[0].decode("ascii", "replace")
 
+    def read(self, path: str) -> bytes:
+        """Return what is in the trash; empty if it is not.
+
+        Args:
+            path: The path that it had below `docker/registry/v2`.
+        """
+        found = self._objects.read(self._copy_of(path))
+        return b"" if found is None else found[0]
+
+    def split(self, repositories: Iterable[str]) -> None:
+        """Tell the tags and links of repositories apart that were deleted entirely.
+
+        Args:
+            repositories: The repositories.
+        """
+        chosen, pieces = frozenset(repositories), []
+        for piece in self.pieces:
+            entry = piece.entry
+            if entry.digest or entry.tag or entry.repository not in chosen:
+                pieces.append(piece)
+                continue
+            parts: dict[Entry, list[str]] = {}
+            for path in piece.paths:
+                parts.setdefault(part_of(path) or entry, []).append(path)
+            pieces += [Piece(part, tuple(paths)) for part, paths in parts.items()]
+        self.pieces = tuple(pieces)
+
     def as_trash(self, kept_for: float) -> TrashedRun:
         """Return it as what `moorage images trash` shows.
 
@@ -351,7 +378,11 @@ class BucketSweep:
             kept_for: Seconds for which it can be restored.
         """
         entries = tuple(dict.fromkeys(piece.entry for piece in self.pieces))
-        return TrashedRun(self.run, self.at, self.state is State.CHECKED, entries, kept_for)
+        paths = (path for p in self.pieces if p.entry.is_repository for path in p.paths)
+        parts = dict.fromkeys(filter(None, map(part_of, paths)))
+        inside = tuple((part.repository, part.tag) for part in parts if part.tag)
+        is_complete = self.state is State.CHECKED
+        return TrashedRun(self.run, self.at, is_complete, entries, kept_for, inside)
 
     def _put_one_back(self, path: str) -> int:
         if path.endswith("/link"):

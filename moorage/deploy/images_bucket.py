@@ -29,7 +29,7 @@ from moorage.images.collection import (
 )
 from moorage.images.collector import StopError, outdated_tags, tags_to_delete
 from moorage.images.manifests import Manifest, UnreadableManifestError, parse_manifest
-from moorage.images.read import Stored
+from moorage.images.read import SHA256, Stored
 from moorage.images.restore import is_of, kept_warnings
 from moorage.images.retention import Pulls
 from moorage.images.sweep import V2, Entry, State
@@ -525,6 +525,8 @@ class BucketCollector:
         chosen = [(repository, tag) for repository, tag, _ in self.task.tags]
         chosen += [(repository, "") for repository in self.task.repositories]
         sweeps = [each for each in reversed(self._sweeps()) if each.state is State.CHECKED]
+        for sweep in sweeps:
+            sweep.split(repository for repository, tag in chosen if tag)
         needed: set[str] = set()
         if chosen:
             needed = self._needed_to_restore(sweeps, chosen)
@@ -583,10 +585,26 @@ class BucketCollector:
             if digest in needed:
                 continue
             needed.add(digest)
+            if not digest.startswith("sha256:"):
+                waiting += self._stored_as(digest, {name for name, _ in chosen}, sweeps)
+                continue
             manifest = self.known.get(digest) or self._read_manifest(digest)
             if manifest is not None:
                 waiting += [part.digest for part in (*manifest.blobs, *manifest.children)]
         return needed
+
+    def _stored_as(
+        self, digest: str, repositories: Iterable[str], sweeps: Sequence[BucketSweep]
+    ) -> Iterator[str]:
+        """Yield the digest under which content is stored that has one of another algorithm."""
+        for repository in repositories:
+            path = f"repositories/{repository}/_layers/{digest.replace(':', '/')}/link"
+            found = self.objects.read(f"{V2}/{path}")
+            links = [found[0]] if found is not None else [each.read(path) for each in sweeps]
+            for link in links:
+                text = link.decode("ascii", "replace")
+                if SHA256.fullmatch(text):
+                    yield text
 
     def _check(self) -> None:
         if self.gates.is_cancelled:

@@ -28,10 +28,13 @@ class Contents:
         self._repositories = root / V2 / "repositories"
         self._blobs = root / V2 / "blobs/sha256"
         self._trashed: dict[str, Path] = {}
+        self._layers: list[tuple[str, Path]] = []
         for sweep in trash:
             for entry, place in sweep.places():
                 if entry.is_content:
                     self._trashed.setdefault(entry.digest, place)
+                elif entry.path.endswith("/_layers"):
+                    self._layers.append((entry.repository, place))
 
     def manifest(self, digest: str) -> Manifest | None:
         """Return a manifest; None if it is not there, or cannot be read.
@@ -59,10 +62,13 @@ class Contents:
             repositories: The repositories whose links tell.
         """
         if not digest.startswith("sha256:"):
-            for repository in repositories:
-                link = self._repositories / repository / "_layers" / digest.replace(":", "/")
+            known = frozenset(repositories)
+            folders = [self._repositories / each / "_layers" for each in known]
+            folders += [place for repository, place in self._layers if repository in known]
+            for folder in folders:
                 with suppress(OSError, ValueError):
-                    found = (link / "link").read_text(encoding="ascii")
+                    link = folder / digest.replace(":", "/") / "link"
+                    found = link.read_text(encoding="ascii")
                     if SHA256.fullmatch(found):
                         return found
         return digest

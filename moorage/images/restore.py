@@ -73,14 +73,16 @@ def _put_back(root: Path, trash: Sequence[Sweep], chosen: Sequence[tuple[str, st
         return back
     needed = _needed(Contents(root, trash), trash, chosen)
     found = {repository for repository, _ in chosen}
+    partly = {repository for repository, tag in chosen if tag}
     # Content first, so that nothing refers to what is not there yet.
     for is_wanted in (
         lambda entry: entry.is_content and entry.digest in needed,
-        lambda entry: entry.digest in needed and entry.repository in found,
+        lambda entry: entry.is_link and entry.digest in needed and entry.repository in found,
         lambda entry: any(is_of(entry, *each) for each in chosen),
     ):
         for sweep in trash:
             back += sweep.put_back(is_wanted)
+            back += sum(sweep.put_parts_back(each, is_wanted) for each in partly)
     for sweep in trash:
         _tidy(sweep)
     return back
@@ -107,7 +109,9 @@ def _needed(
         needed.add(digest)
         manifest = contents.manifest(digest)
         if manifest is not None:
-            waiting += [contents.stored_as(part.digest, repositories) for part in manifest.blobs]
+            named = [part.digest for part in manifest.blobs]
+            needed.update(digest for digest in named if not digest.startswith("sha256:"))
+            waiting += [contents.stored_as(digest, repositories) for digest in named]
             waiting += [child.digest for child in manifest.children]
     return needed
 
@@ -132,6 +136,10 @@ def _chosen_in(
         for entry, place in sweep.places():
             if not chosen or any(is_of(entry, *each) for each in chosen):
                 yield entry, place
+            elif entry.is_repository:
+                for tag, folder in tag_folders(entry, place):
+                    if (entry.repository, tag) in chosen:
+                        yield Entry(_tag_path(entry.repository, tag)), folder
 
 
 def _tag_path(repository: str, tag: str) -> str:

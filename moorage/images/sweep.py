@@ -165,6 +165,23 @@ class Sweep:
         self._note(State.SWEPT)
         return moved
 
+    def put_parts_back(self, repository: str, chosen: Callable[[Entry], bool]) -> int:
+        """Move parts of a repository that was deleted entirely back to where they came from.
+
+        Args:
+            repository: The repository.
+            chosen: Returns whether one of its tags or links is to go back.
+
+        Returns:
+            The number of files and folders that went back.
+        """
+        return sum(
+            chosen(part) and _moved_back(place, self._v2 / part.path)
+            for entry, folder in self.places()
+            if entry.repository == repository
+            for part, place in parts_of(entry, folder)
+        )
+
     def put_back(self, chosen: Callable[[Entry], bool] = lambda entry: True) -> int:
         """Move files back to where they came from, content before what refers to it.
 
@@ -264,6 +281,40 @@ def tag_folders(entry: Entry, place: Path) -> Iterator[tuple[str, Path]]:
         yield entry.tag, place
     elif entry.is_repository and (place / "tags").is_dir():
         yield from ((each.name, each) for each in (place / "tags").iterdir())
+
+
+def parts_of(entry: Entry, place: Path) -> Iterator[tuple[Entry, Path]]:
+    """Yield the tags and links that moved with a repository's folder, and where they are now.
+
+    Args:
+        entry: A folder of a whole repository, or anything else.
+        place: Its place in the trash.
+    """
+    if entry.digest or entry.tag:
+        return
+    for path in sorted(place.glob("**/link")):
+        part = part_of(f"{entry.path}/{path.relative_to(place).as_posix()}")
+        if part is not None and part.digest:
+            yield part, path
+    for tag, folder in tag_folders(entry, place):
+        yield Entry(f"{entry.path}/tags/{tag}"), folder
+
+
+def part_of(path: str) -> Entry | None:
+    """Return the tag or link that a file of a repository belongs to; None if to neither.
+
+    Args:
+        path: Its path below `docker/registry/v2`.
+    """
+    folder, _, inside = path.partition("/_")
+    kind, *names = inside.split("/")
+    if kind == "manifests" and names[:1] == ["tags"] and len(names) > 2:
+        return Entry(f"{folder}/_manifests/tags/{names[1]}")
+    if (kind, names[:1]) == ("manifests", ["revisions"]):
+        names = names[1:]
+    elif kind != "layers":
+        return None
+    return Entry(path, f"{names[0]}:{names[1]}") if names[2:] == ["link"] else None
 
 
 def sweeps(root: Path) -> list[Sweep]:

@@ -19,6 +19,7 @@ class TrashedRun:
         is_complete: Whether it has ended; if not, the next run puts everything back.
         entries: The files and folders.
         kept_for: Seconds for which it can be restored.
+        inside: The tags of repositories that were deleted entirely, as repository and tag.
     """
 
     run: str
@@ -26,6 +27,7 @@ class TrashedRun:
     is_complete: bool
     entries: tuple[Entry, ...]
     kept_for: float = IN_TRASH
+    inside: tuple[tuple[str, str], ...] = ()
 
     @property
     def size(self) -> int:
@@ -51,8 +53,9 @@ class TrashedRun:
 
     @property
     def tags(self) -> tuple[tuple[str, str], ...]:
-        """The tags, as repository and tag."""
-        return tuple((entry.repository, entry.tag) for entry in self.entries if entry.tag)
+        """The tags, as repository and tag, with those of whole repositories."""
+        deleted = ((entry.repository, entry.tag) for entry in self.entries if entry.tag)
+        return (*deleted, *self.inside)
 
     @property
     def repositories(self) -> tuple[str, ...]:
@@ -85,7 +88,8 @@ def read_trash(output: bytes, kept_for: float = IN_TRASH) -> tuple[TrashedRun, .
     lines = iter(output.decode("utf-8", "surrogateescape").splitlines())
     for line in lines:
         run, state, at = line.split("\t")
-        left = {int(number) for number in next(lines, "").split()}
+        there = [each.split("/") for each in next(lines, "").split()]
+        left = {int(number) for number, *_ in there}
         listed = []
         for entry in lines:
             if not entry:
@@ -93,6 +97,13 @@ def read_trash(output: bytes, kept_for: float = IN_TRASH) -> tuple[TrashedRun, .
             path, digest, size = json.loads(entry)
             listed.append(Entry(str(path), str(digest), int(size)))
         entries = tuple(each for number, each in enumerate(listed) if number in left)
+        inside = sorted(
+            (listed[int(number)].repository, tag)
+            for number, *rest in there
+            for tag in rest[1:]
+            if int(number) < len(listed) and listed[int(number)].is_repository
+        )
         if entries:
-            found.append(TrashedRun(run, float(at), state == State.CHECKED, entries, kept_for))
+            is_complete = state == State.CHECKED
+            found.append(TrashedRun(run, float(at), is_complete, entries, kept_for, tuple(inside)))
     return tuple(found)

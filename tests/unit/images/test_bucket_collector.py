@@ -247,6 +247,52 @@ def test_a_repository_is_deleted_without_those_below_it(store: Store) -> None:
     assert store.contents() == before
 
 
+def test_one_tag_of_a_deleted_repository_is_restored(store: Store) -> None:
+    before = store.contents()
+    names = {tag: digest(store.registry, "app", tag) for tag in ("all", "v2", "1.2", "1.2.1")}
+    store.run("delete", repositories=("app",))
+    [run] = [sweep.as_trash(60.0) for sweep in bucket_sweeps(Objects(store.bucket))]
+    assert {tag for _, tag in run.tags} == {*names, "1.2-x"}
+    store.run()
+    assert store.run("restore", tags=(("app", "all", ""),))["restored"]
+    stored = store.bucket.read({})
+    app = stored.tree.repositories["app"]
+    assert app.tags.keys() == {"all"}
+    assert app.manifests.keys() == {names["all"], names["v2"]}
+    needed = {part.digest for part in stored.manifests[names["v2"]].blobs}
+    assert needed == app.blobs.keys()
+    store.run("restore", repositories=("app",))
+    store.run("restore")
+    assert store.contents() == before
+    assert store.trash() == []
+
+
+def test_layers_that_are_named_by_their_sha512_digest_come_back(store: Store) -> None:
+    registry = store.registry
+    registry.image("odd", [registry.blob_by_sha512("odd", b"odd")], "v1")
+    registry.image("odd", [registry.blob("odd", b"other")], "v2")
+    store.fill()
+    name = digest(registry, "odd", "v1")
+    for deleted, restored in (
+        ({"tags": (("odd", "v1", name),)}, {"tags": (("odd", "v1", ""),)}),
+        ({"repositories": ("odd",)}, {"tags": (("odd", "v1", ""),)}),
+        ({"repositories": ("odd",)}, {"repositories": ("odd",)}),
+    ):
+        store.run("delete", **deleted)
+        store.run()
+        store.run("restore", **restored)
+        stored = store.bucket.read({})
+        assert {part.digest for part in stored.manifests[name].blobs} <= (
+            stored.tree.repositories["odd"].blobs.keys() & stored.tree.blobs.keys()
+        )
+        for part in stored.manifests[name].blobs:
+            path = f"{V2}repositories/odd/_layers/{part.digest.replace(':', '/')}/link"
+            assert path in store.contents(), deleted
+        store.run(purges=True)
+        assert b"odd" in store.contents().values(), deleted
+        store.fill()
+
+
 def test_purge_empties_the_trash_at_once(store: Store) -> None:
     alive = store.alive()
     numbers = store.run(purges=True)

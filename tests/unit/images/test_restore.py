@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,9 @@ import pytest
 from collector_process import CollectorAtWork, nginx_that_holds
 from stored_registry import StoredRegistry
 
-from moorage.images.sweep import sweeps
+from moorage.images.sweep import V2, sweeps
+from moorage.images.trash import TrashedRun, read_trash
+from templates.load import shell_script
 
 
 @pytest.fixture
@@ -41,6 +44,19 @@ def run(server: CollectorAtWork, action: str, **task: object) -> tuple[dict[str,
 
 def digest_of(registry: StoredRegistry, repository: str, tag: str) -> str:
     return registry.read().tree.repositories[repository].tags[tag].digest
+
+
+def contents(root: Path) -> dict[Path, bytes]:
+    files = (path for path in (root / V2).rglob("*") if path.is_file())
+    return {path: path.read_bytes() for path in files}
+
+
+def trash_of(registry: StoredRegistry) -> tuple[TrashedRun, ...]:
+    completed = subprocess.run(
+        ["sh", "-c", shell_script("trash.sh")], input=f"{registry.root}\n".encode(),
+        capture_output=True, check=True,
+    )  # fmt: skip
+    return read_trash(completed.stdout)
 
 
 def push_again(registry: StoredRegistry, tag: str) -> str:
@@ -105,6 +121,49 @@ def test_a_tag_that_was_deleted_twice_gets_its_latest_image(
     assert not warnings
     assert numbers["kept_tags"] == 0
     assert digest_of(registry, "app", "v1") == again
+
+
+def test_one_tag_of_a_deleted_repository_is_restored(
+    registry: StoredRegistry, server: CollectorAtWork
+) -> None:
+    registry.image("app", [registry.blob_by_sha512("app", b"odd")], "odd")
+    child = registry.image("app", [registry.blob("app", b"child")])
+    registry.index("app", [child], "all")
+    time.sleep(0.05)
+    before = contents(registry.root)
+    needed = {tag: digest_of(registry, "app", tag) for tag in ("all", "odd")}
+    run(server, "delete", repositories=["app"])
+    [trash] = trash_of(registry)
+    assert {tag for _, tag in trash.tags} == {"v1", "v2", "odd", "all"}
+    assert trash.repositories == ("app",)
+    run(server, "collect")
+    assert "app" not in registry.read().tree.repositories
+
+    run(server, "restore", tags=[("app", "odd", ""), ("app", "all", "")])
+    stored = registry.read()
+    app = stored.tree.repositories["app"]
+    assert app.tags.keys() == {"odd", "all"}
+    assert app.manifests.keys() == {*needed.values(), child["digest"]}
+    for digest in (needed["odd"], child["digest"]):
+        blobs = {part.digest for part in stored.manifests[digest].blobs}
+        assert blobs <= app.blobs.keys() & stored.tree.blobs.keys()
+    assert {tag for each in trash_of(registry) for _, tag in each.tags} == {"v1", "v2"}
+
+    again = push_again(registry, "v1")
+    numbers, [warning] = run(server, "restore", tags=[("app", "v1", "")])
+    assert numbers["kept_tags"] == 1
+    assert "app:v1 was pushed again" in warning
+    assert digest_of(registry, "app", "v1") == again
+    (status, code, *_), _ = server.run(action="restore", tags=[("app", "none", "")])
+    assert (status, code) == ("failed", "images_not_in_trash")
+    run(server, "restore", repositories=["app"])
+    run(server, "restore")
+    assert (
+        contents(registry.root).items()
+        >= {
+            path: content for path, content in before.items() if "/tags/v1/" not in str(path)
+        }.items()
+    )
 
 
 def test_the_trash_is_gone_after_everything_was_restored(

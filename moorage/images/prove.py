@@ -147,6 +147,8 @@ class Proof:
 
     def __init__(self, new: Slot, old: Slot, root: str) -> None:
         self._new, self._old, self._root = new, old, root
+        # Without files, an active slot that is down knows nothing; manifests still have digests.
+        self._reference = new if not root and old.ask("GET", "").status != 200 else old
         self._seen: set[tuple[str, str]] = set()
         self.repositories = self.tags = self.blobs = self.damaged = 0
 
@@ -157,7 +159,7 @@ class Proof:
             FailedError: On the first difference.
         """
         until = time.monotonic() + _SECONDS
-        for repository in _spread(self._repositories(), REPOSITORIES):
+        for repository in _spread(self._repositories(until - _SECONDS / 2), REPOSITORIES):
             chosen = self._newest(repository)
             for tag in chosen:
                 if time.monotonic() > until:
@@ -165,15 +167,16 @@ class Proof:
                 self._read_tag(repository, tag)
             self.repositories += bool(chosen)
 
-    def _repositories(self) -> list[str]:
+    def _repositories(self, until: float) -> list[str]:
         if self._root:
-            return _repositories_in(self._root)
-        return [each for each in self._old.names("_catalog?n=100") if _NAME.fullmatch(each)]
+            return _repositories_in(self._root, until)
+        listed = self._reference.names("_catalog?n=100")
+        return [each for each in listed if _NAME.fullmatch(each)]
 
     def _newest(self, repository: str) -> list[str]:
         if self._root:
             return _newest_tags(self._folder(repository))
-        listed = self._old.names(f"{repository}/tags/list")
+        listed = self._reference.names(f"{repository}/tags/list")
         return [each for each in listed if _TAG.fullmatch(each)][-TAGS:]
 
     def _folder(self, repository: str) -> str:
@@ -182,7 +185,7 @@ class Proof:
     def _stored(self, repository: str, tag: str) -> str:
         """Return the digest that a tag refers to; empty if it is gone, or its link is damaged."""
         if not self._root:
-            return self._old.ask("HEAD", f"{repository}/manifests/{tag}").digest
+            return self._reference.ask("HEAD", f"{repository}/manifests/{tag}").digest
         _, digest = _read_link(f"{self._folder(repository)}/{tag}/current/link")
         return digest
 
@@ -268,10 +271,10 @@ def _parts(manifest: bytes) -> list[Blob]:
     return found
 
 
-def _repositories_in(root: str) -> list[str]:
+def _repositories_in(root: str, until: float) -> list[str]:
     found: list[str] = []
     waiting = [""]
-    while waiting and len(found) < _FOUND:
+    while waiting and len(found) < _FOUND and time.monotonic() < until:
         name = waiting.pop()
         for entry in sorted(_entries(f"{root}/{name}"), key=lambda each: each.name):
             if entry.name == "_manifests":
@@ -323,6 +326,10 @@ def _spread(names: list[str], most: int) -> list[str]:
     return [names[number * len(names) // most] for number in range(most)]
 
 
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
 def main(new: str, old: str, root: str) -> int:
     """Print what was read, or on which image the new slot fails, as ``IMAGE<tab>REASON``.
 
@@ -344,10 +351,10 @@ def main(new: str, old: str, root: str) -> int:
     if proof.tags == 0:
         print("there are no images yet that the new program could prove itself on")
         return 0
-    print(
-        f"the new program has read {proof.tags} tags in {proof.repositories} repositories, with "
-        f"{proof.blobs} configurations and layers, as they are stored"
-    )
+    tags = _count(proof.tags, "tag", "tags")
+    repositories = _count(proof.repositories, "repository", "repositories")
+    blobs = _count(proof.blobs, "configuration or layer", "configurations and layers")
+    print(f"the new program has read {tags} in {repositories}, with {blobs}, as they are stored")
     if proof.damaged:
         print(f"{proof.damaged} of them cannot be read by the active slot either")
     return 0

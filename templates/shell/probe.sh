@@ -193,7 +193,10 @@ if [ -r "/etc/moorage/registry/${active:--}/program.env" ]; then
     case "$runtime" in
     docker | podman) if "$runtime" image inspect "$program" >/dev/null 2>&1; then condition=whole; fi ;;
     *)
-        if [ -f "$program" ]; then
+        # A run writes program.env after the program. Only a file that changed since then is read as a whole.
+        if [ -f "$program" ] && [ -z "$(find "$program" -newercm "/etc/moorage/registry/$active/program.env" 2>&1)" ]; then
+            condition=whole
+        elif [ -f "$program" ]; then
             digest=$(sha256sum <"$program")
             condition=damaged
             [ "${digest%% *}" != "${program##*/}" ] || condition=whole

@@ -310,6 +310,11 @@ def test_images_are_upgraded_and_back_under_load(
         assert written == expected.replace(f"based_on: {number - 1}", f"based_on: {number}")
         text = written
         assert call("plan", "moorage.yml", "--detailed-exitcode").code == 0
+    # A tag that somebody moves changes nothing; the plan says so.
+    server.run([runtime, "tag", REGISTRY_3_TAG, REGISTRY_TAG])
+    planned = call("plan", "moorage.yml", "--detailed-exitcode")
+    assert planned.code == 0
+    assert "now refers to another image; the registry still runs the old one" in planned.stdout
     # What slots and kept deployments name is held, whatever is pruned.
     held = server.run([runtime, "images", "-q", "localhost/moorage-registry"]).stdout.split()
     assert len(held) == 2

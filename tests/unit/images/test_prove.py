@@ -43,6 +43,8 @@ class FakeSlot:
         changed = self.wrong(method, path)
         if changed is not None:
             return changed
+        if not path:
+            return 200, {}, b"{}"
         if path == "_catalog?n=100":
             links = sorted(self._v2.glob("repositories/**/_manifests"))
             names = [str(each.parent.relative_to(self._v2 / "repositories")) for each in links]
@@ -212,6 +214,19 @@ def test_a_store_that_sends_clients_elsewhere_is_read(slots: Slots) -> None:
     slots.new.wrong = lambda method, path: (307, {}, b"") if "/blobs/" in path else None
 
     assert slots.prove() == 0
+
+
+def test_without_the_active_slot_the_new_one_is_read_by_itself(
+    slots: Slots, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registry = StoredRegistry(slots.store)
+    registry.image("team/app", [registry.blob("team/app", b"layer" * 50)], "v1")
+    slots.old.wrong = lambda method, path: (0, {}, b"")
+
+    assert slots.prove("-") == 0
+    assert "has read 1 tag in 1 repository, with 2 " in capsys.readouterr().out
+    slots.new.wrong = FAULTS["other bytes in a manifest"][0]
+    assert slots.prove("-") == 3
 
 
 def test_an_empty_registry_proves_nothing_and_says_so(

@@ -141,6 +141,10 @@ def _show(output: Output, upgrades: tuple[Upgrade, ...], plan: Plan, *, with_dif
     if plan.problems:
         raise ServersFailed(plan.problems)
     if not upgrades:
+        for server in plan.servers:
+            for note in server.notes:
+                if note.code == "lists_incomplete":
+                    output.message(f"{server.server}: {note.text}")
         others = " The answers have other changes: apply them." if plan.has_changes else ""
         if output.as_json:
             output.emit({"event": "result", "exit_code": 0, "upgrades": []})

@@ -88,7 +88,7 @@ def _interruptions(servers: Sequence[ServerPlan]) -> Iterable[Row]:
 
 
 def _failure(servers: Sequence[ServerPlan], order: str) -> str:
-    installs = any(server.packages for server in servers)
+    installs = any(server.packages or server.package_version for server in servers)
     packages = "; installed packages stay" if installs else ""
     if len(servers) == 1:
         if servers[0].is_new:

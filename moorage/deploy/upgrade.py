@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from moorage.answers.model import Answers
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.deployment_json import line_of
 from moorage.deploy.plan import Plan, ServerPlan
 from moorage.deploy.programs import PACKAGE, Target, runs_now
-from moorage.errors import MoorageError, ServersFailed
+from moorage.errors import MoorageError, Note, ServersFailed
 from moorage.registry_keys import registry_version
 from moorage.servers.facts import Facts
 from moorage.servers.transport import Transport
@@ -146,7 +146,15 @@ def plan_upgrade(deployment: Deployment, facts: Sequence[Facts], wish: Wish) -> 
             advice="Apply the answers first.",
             code="not_applied",
         )
-    return plan
+    return replace(plan, servers=tuple(_with_notes(each, offers) for each in plan.servers))
+
+
+def _with_notes(plan: ServerPlan, offers: Mapping[str, Offer]) -> ServerPlan:
+    offer = offers.get(plan.server, Offer())
+    if not offer.unfetched:
+        return plan
+    text = f"The package lists are incomplete, so a newer version can exist: {offer.unfetched}."
+    return replace(plan, notes=(*plan.notes, Note("lists_incomplete", text)))
 
 
 def find_offers(deployment: Deployment, plan: Plan, wish: Wish) -> dict[str, Offer]:
@@ -238,7 +246,13 @@ def targets_of(
         if offer is None:
             continue
         try:
-            targets[facts.server] = _target(offer, wish)
+            targets[facts.server] = target = _target(offer, wish)
+            if PACKAGE in facts.held and facts.packages.get(PACKAGE) != target.version:
+                raise MoorageError(
+                    f"{PACKAGE} has to be installed but is on hold.",
+                    advice=f"Release it on the server: apt-mark unhold {PACKAGE}",
+                    code="on_hold",
+                )
         except MoorageError as error:
             error.server = facts.server
             failed.append(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -102,6 +103,16 @@ def test_why_a_server_cannot_be_upgraded(offer: Offer, wish: Wish, code: str, sa
     [error] = refused.value.errors
     assert (error.server, error.code) == ("one", code)
     assert says in (error.advice or "")
+
+
+def test_a_package_on_hold_is_named_unless_it_is_installed_already() -> None:
+    offers = {"one": Offer(("2.8.3-1",), "2.8.3-1")}
+    held = Facts("one", held=("docker-registry",), packages={"docker-registry": "2.8.2-1"})
+    with pytest.raises(ServersFailed) as refused:
+        targets_of([held], offers, Wish())
+    assert [each.code for each in refused.value.errors] == ["on_hold"]
+    there = replace(held, packages={"docker-registry": "2.8.3-1"})
+    assert targets_of([there], offers, Wish())["one"].version == "2.8.3-1"
 
 
 def test_program_env_is_not_trusted() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from operator_at_work import DOMAIN, Operator
+from tcp_slots import listen_on_ports
 from waiting import wait_until
 
 from lab import LabServer
@@ -32,6 +33,30 @@ def _problems(operator: Operator, answers: Answers) -> dict[str, Any]:
     with operator.open(answers) as deployment:
         [facts] = deployment.probe()
     return {problem.code: problem for problem in status_of(facts).problems}
+
+
+@pytest.mark.ready
+def test_a_slot_from_before_keeps_what_its_process_runs(
+    operator: Operator, server: LabServer
+) -> None:
+    answers = _answers(operator, server, "info")
+    operator.install(answers)
+    program = running(server)
+    listen_on_ports(server)
+    update = "/^Package: docker-registry$/,/^$/s/^Version: .*/Version: 2.9.9-1/"
+    server.run(f"cp /bin/true /tmp/new && mv /tmp/new {PACKAGED}")
+    server.run(f"sed -i '{update}' /var/lib/dpkg/status")
+    assert server.run(f"ls {layout.PROGRAMS}", check=False).returncode != 0
+
+    outcome = operator.install(answers)
+
+    assert outcome.plan.servers[0].slot_to == "green"
+    assert running(server) == program
+    plan = operator.plan(answers)
+    assert not plan.has_changes
+    notes = [note.text for note in plan.servers[0].notes if note.code == "update_there"]
+    assert notes == ["docker-registry 2.9.9-1 is installed; the registry still runs 2.8.2 until it "
+                     "is upgraded."]  # fmt: skip
 
 
 @pytest.mark.ready

@@ -119,8 +119,9 @@ take_image() {
 keep_program() {
     if [ -z "$program" ]; then
         find_running
-        program_package=$(dpkg_version)
         keep_copy "$running"
+        # After an update, the process still runs the version before, which dpkg no longer knows.
+        if cmp -s "$program" "$packaged"; then program_package=$(dpkg_version); fi
         return
     fi
     if is_whole "$program"; then return 0; fi

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from moorage.answers.ssl import LETS_ENCRYPT
+from moorage.deploy.deployment_json import active_slot
 from moorage.deploy.managed_files import USER_FOLDERS, misplaced_files
 from moorage.deploy.other_sites import find_neighbour_notes, find_neighbour_problems
 from moorage.deploy.problem import problem_on
+from moorage.deploy.programs import program_of, why_repair
 from moorage.deploy.web_server import BY_HAND, NGINX_FILES, masked_units, nginx_problems
 from moorage.desired import layout
 from moorage.desired.state import DesiredState, Package
@@ -49,7 +51,10 @@ def find_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageError]:
         yield unsupported
         return
     yield from run_going_on(facts)
-    yield from read_only_folders(facts, installs=bool(missing_packages(wanted, facts)))
+    slot = active_slot(facts)
+    copies = wanted.image is None and (program_of(facts, slot) is None or bool(why_repair(facts)))
+    installs = bool(missing_packages(wanted, facts))
+    yield from read_only_folders(facts, installs=installs, copies=copies)
     folders = (*USER_FOLDERS, *(folder.path for folder in wanted.folders))
     yield from misplaced_files(facts, [file.path for file in wanted.files], dict.fromkeys(folders))
     yield from _package_problems(wanted, facts)
@@ -135,15 +140,20 @@ def missing_packages(wanted: DesiredState, facts: Facts) -> list[str]:
     return [package.name for package in wanted.packages if not is_installed(package, facts)]
 
 
-def read_only_folders(facts: Facts, *, installs: bool) -> Iterator[MoorageError]:
+def read_only_folders(
+    facts: Facts, *, installs: bool, copies: bool = False
+) -> Iterator[MoorageError]:
     """Yield the problem that a run cannot write to a file system, if there is one.
 
     Args:
         facts: The server's facts.
         installs: Whether the run installs packages.
+        copies: Whether the run copies the registry's program.
     """
     lib = () if "/var" in facts.read_only else ("/var/lib",)
-    needed = ("/etc", "/var", *lib, *(("/usr",) if installs else ()))
+    usr = ("/usr",) * installs
+    local = ("/usr/local",) * (copies and not (installs and "/usr" in facts.read_only))
+    needed = ("/etc", "/var", *lib, *usr, *local)
     if found := [folder for folder in needed if folder in facts.read_only]:
         yield problem_on(
             facts,

@@ -50,6 +50,7 @@ done </proc/meminfo
 for folder in /etc /var /var/lib; do [ -w $folder ] || fact read_only $folder; done
 # apt can be set up to mount /usr read-write while it installs packages.
 [ -w /usr ] || apt-config dump 2>/dev/null | grep -q 'Pre-Invoke.*remount' || fact read_only /usr
+[ ! -d /usr/local ] || [ -w /usr/local ] || fact read_only /usr/local
 for tool in apt-get dpkg-query systemctl systemd-run flock ss openssl nginx docker podman docker-registry; do
     command -v "$tool" >/dev/null 2>&1 && fact tool "$tool"
 done

@@ -115,7 +115,7 @@ def test_a_full_disk_is_found_before_the_run(operator: Operator, server: LabServ
 
 def test_a_read_only_file_system_is_named(operator: Operator, server: LabServer) -> None:
     answers = operator.answers([server])
-    for folder in ("/etc", "/var", "/usr"):
+    for folder in ("/etc", "/var", "/usr/local", "/usr"):
         server.run(f"mount --bind {folder} {folder} && mount -o remount,bind,ro {folder}")
         problems = operator.plan(answers).problems
         assert [each.code for each in problems] == ["read_only"], folder

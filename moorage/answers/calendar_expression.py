@@ -6,11 +6,14 @@ The grammar is that of systemd.time(7).
 
 from __future__ import annotations
 
+import calendar
 import re
 from collections.abc import Callable
+from datetime import date
 
 EXAMPLES = "Sun 03:00, daily or *-*-01 04:30"
 _LONGEST = 128
+_LAST_YEAR = 2199
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _LONG_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _SHORTHANDS = {
@@ -53,6 +56,56 @@ def check_calendar(text: str) -> str:
     return ""
 
 
+def never_comes(text: str, today: date) -> bool:
+    """Return whether a valid expression has no day from today on, such as 2020-01-01.
+
+    Args:
+        text: The expression.
+        today: The date.
+    """
+    words = text.split(" ")
+    dates = [found for word in words if (found := _DATE.fullmatch(word)) is not None]
+    if not dates:
+        return False
+    [found] = dates
+    weekdays = _weekday_numbers(words[0]) if words[0][0].isalpha() else range(7)
+    from_end = "~" in found[0]
+    for year in range(today.year, _LAST_YEAR + 1):
+        if not _matches(found["year"] or "*", year, 1970):
+            continue
+        for month in range(1, 13):
+            if not _matches(found["month"], month, 1):
+                continue
+            days = calendar.monthrange(year, month)[1]
+            for day in range(1, days + 1):
+                number = days - day + 1 if from_end else day
+                on = date(year, month, day)
+                if on >= today and on.weekday() in weekdays and _matches(found["day"], number, 1):
+                    return False
+    return True
+
+
+def _weekday_numbers(word: str) -> set[int]:
+    found: set[int] = set()
+    for part in word.split(","):
+        days = [_DAYS.index(day[:3].lower()) for day in part.split("..")]
+        found |= {(days[0] + each) % 7 for each in range((days[-1] - days[0]) % 7 + 1)}
+    return found
+
+
+def _matches(text: str, number: int, least: int) -> bool:
+    """Return whether a number is among those of a part, such as 1..7,15 or */2."""
+    for part in text.split(","):
+        found = _PART.fullmatch(part)
+        assert found is not None
+        first = int(found["first"] or least)
+        repeats = found["first"] is None or (found["step"] is not None and found["last"] is None)
+        last = number if repeats else int(found["last"] or first)
+        if first <= number <= last and (number - first) % int(found["step"] or 1) == 0:
+            return True
+    return False
+
+
 def _weekdays(word: str) -> str | None:
     """Return what is wrong with weekdays; None if the word is something else."""
     if not word[0].isalpha():
@@ -69,7 +122,7 @@ def _date(word: str) -> str | None:
     if found is None:
         return None
     return (
-        _parts(found["year"] or "*", 1970, 2199, "year")
+        _parts(found["year"] or "*", 1970, _LAST_YEAR, "year")
         or _parts(found["month"], 1, 12, "month")
         or _parts(found["day"], 1, 31, "day")
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
 from moorage.answers.base import AnswersModel
 from moorage.answers.fields import (
@@ -33,7 +33,7 @@ from moorage.answers.fields import (
     reject,
 )
 from moorage.answers.model_dns import Dns
-from moorage.answers.model_retention import Collect, Keep, RetentionRule
+from moorage.answers.model_retention import Collect, Keep, RetentionRule, covered_by
 from moorage.answers.secrets import PasswordReference, SecretReference
 from moorage.answers.ssl import (
     Acme,
@@ -383,6 +383,20 @@ class Answers(AnswersModel):
                 "'moorage images retain' and 'moorage images collect' from your machine instead"
             )
             raise reject("contradiction", message, ("collect", "when"), ("storage.driver",))
+        return self
+
+    @model_validator(mode="after")
+    def _every_rule_has_an_effect(self, info: ValidationInfo) -> Answers:
+        # What was applied earlier stays valid.
+        for position in range(len(self.retention)) if info.context else ():
+            covering = covered_by(self.retention, position)
+            if covering is not None:
+                message = (
+                    "has no effect: the first rule that matches decides, and rule "
+                    f"{covering + 1} above it matches all of its repositories"
+                )
+                path = ("retention", position, "repositories")
+                raise reject("contradiction", message, path, (f"retention[{covering}]",))
         return self
 
     @model_validator(mode="after")

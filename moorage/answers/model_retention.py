@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from moorage.answers.base import AnswersModel
-from moorage.answers.calendar_expression import check_calendar
+from moorage.answers.calendar_expression import EXAMPLES, check_calendar, never_comes
 from moorage.answers.fields import (
     REPOSITORY_RULE,
     WHOLE_NUMBER,
@@ -36,10 +37,14 @@ TagPattern = Annotated[
 ]
 
 
-def _check_expression(value: str) -> str:
+def _check_expression(value: str, info: ValidationInfo) -> str:
     check_typed(value)
     if fault := check_calendar(value):
         raise reject("wrong_form", fault)
+    # What was applied earlier stays valid, whatever day it is.
+    today = (info.context or {}).get("today")
+    if today is not None and never_comes(value, today):
+        raise reject("wrong_form", f"must be a time that comes again, such as {EXAMPLES}")
     return value
 
 
@@ -76,6 +81,34 @@ class RetentionRule(AnswersModel):
     """The repositories it is for: team-a/app, team-a/* for all below team-a, or * for all."""
     keep: Keep
     """What stays."""
+
+
+def covered_by(rules: Sequence[RetentionRule], position: int) -> int | None:
+    """Return the position of the earlier rule without which a rule would have an effect.
+
+    Args:
+        rules: The rules, in order.
+        position: The rule's position.
+
+    Returns:
+        None if it has one: the earlier rules leave it a repository.
+    """
+    last = 0
+    for pattern in rules[position].repositories:
+        found = next(
+            (number for number in range(position) if _covers(rules[number], pattern)), None
+        )
+        if found is None:
+            return None
+        last = max(last, found)
+    return last
+
+
+def _covers(rule: RetentionRule, pattern: str) -> bool:
+    return any(
+        each in {"*", pattern} or (each.endswith("/*") and pattern.startswith(each[:-1]))
+        for each in rule.repositories
+    )
 
 
 class Collect(AnswersModel):

@@ -63,6 +63,11 @@ Examples:
     help="Restore access that was revoked after FILE was written.",
 )
 @click.option(
+    "--accept-retention",
+    is_flag=True,
+    help="Let the schedule remove the tags that the retention rules do not keep.",
+)
+@click.option(
     "--begin-empty",
     is_flag=True,
     help="Start with an empty image store, leaving the old images behind.",
@@ -88,6 +93,7 @@ def command(
     replace_records: bool,
     accept_removals: bool,
     accept_regained: bool,
+    accept_retention: bool,
     begin_empty: bool,
     end_transfers: bool,
     no_save: bool,
@@ -104,7 +110,8 @@ def command(
     Records the deployment's revision in FILE (based_on) and shows what others have changed since.
     Without a terminal, removing users added after that revision needs --accept-removals, and
     restoring access revoked after it needs --accept-regained: of users who were removed, disabled
-    or limited, or got a new password.
+    or limited, or got a new password. A schedule that will remove tags by new retention rules needs
+    --accept-retention.
 
     Ctrl-C cancels: servers that have not switched roll back. A second Ctrl-C exits without waiting;
     'moorage status FILE --follow' shows the runs.
@@ -140,7 +147,9 @@ def command(
     ) as runner:
         runner.operations.look_up_name()
         name = RegistryName.start_check(runner, is_limited=bool(limit))
-        accepted = Accepted(begin_empty=begin_empty, end_transfers=end_transfers)
+        accepted = Accepted(
+            begin_empty=begin_empty, retention=accept_retention, end_transfers=end_transfers
+        )
         asks = output.is_interactive and not yes
         saves = not no_save and file.is_file()
         answers, plan = plan_with_merge(runner, file, answers, asks=asks and saves)

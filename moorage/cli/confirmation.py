@@ -115,14 +115,14 @@ def accept(
     # The plan above may have scrolled them out of sight.
     for line in consequence_lines(plan, plan.destructive):
         runner.output.message(*line)
-    if any(each.needs == "begin_empty" for each in plan.consequences):
-        begin_empty = accepted.begin_empty or runner.asker.confirm("Begin with an empty store?")
-        accepted = replace(accepted, begin_empty=begin_empty)
+    begin_empty = accepted.begin_empty
+    if everything.begin_empty and not begin_empty:
+        begin_empty = runner.asker.confirm("Begin with an empty store?")
         if not begin_empty:
             return None
     if not runner.asker.confirm(question):
         return None
-    return replace(accepted, removals=everything.removals, regained=everything.regained)
+    return replace(everything, begin_empty=begin_empty, end_transfers=accepted.end_transfers)
 
 
 def record_base(output: Output, file: Path, answers: Answers, revision: int) -> Answers:

@@ -22,6 +22,7 @@ FLAGS = {
     "removals": "--accept-removals",
     "regained": "--accept-regained",
     "begin_empty": "--begin-empty",
+    "retention": "--accept-retention",
 }
 """The options that accept consequences, by what they accept."""
 _MOST_NAMES = 10

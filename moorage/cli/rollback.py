@@ -40,6 +40,11 @@ Examples:
     help="Go back to an image store without images, leaving the current ones behind.",
 )
 @click.option(
+    "--accept-retention",
+    is_flag=True,
+    help="Let the schedule remove the tags that the retention rules do not keep.",
+)
+@click.option(
     "--end-transfers",
     is_flag=True,
     help="Cut off transfers on the slot the rollback needs instead of waiting.",
@@ -57,6 +62,7 @@ def command(
     no_verify: bool,
     skip_large_upload: bool,
     begin_empty: bool,
+    accept_retention: bool,
     end_transfers: bool,
     no_save: bool,
     accepted_host_keys: tuple[str, ...],
@@ -94,7 +100,11 @@ def command(
             accepted = accept(
                 runner,
                 plan,
-                Accepted(begin_empty=begin_empty, end_transfers=end_transfers),
+                Accepted(
+                    begin_empty=begin_empty,
+                    retention=accept_retention,
+                    end_transfers=end_transfers,
+                ),
                 asks=output.is_interactive and not yes,
                 all_removals=False,
                 all_regained=False,

@@ -13,12 +13,14 @@ class Accepted:
         removals: The users that can be removed, by name.
         regained: The users that can get revoked access back, by name.
         begin_empty: Whether the registry can begin with an empty store.
+        retention: Whether a schedule can remove the tags that the retention rules do not keep.
         end_transfers: Whether transfers that block the apply can be cut off.
     """
 
     removals: frozenset[str] = frozenset()
     regained: frozenset[str] = frozenset()
     begin_empty: bool = False
+    retention: bool = False
     end_transfers: bool = False
 
 

@@ -32,7 +32,7 @@ from moorage.registry_keys import registry_version
 from moorage.servers.facts import Facts
 from moorage.users.on_servers import UserList, latest_users, read_user_list
 
-Need = Literal["removals", "regained", "begin_empty"]
+Need = Literal["removals", "regained", "begin_empty", "retention"]
 """What the operator has to accept explicitly: a field of :class:`Accepted`."""
 
 
@@ -168,6 +168,9 @@ def refusals(consequences: Iterable[Consequence], accepted: Accepted) -> tuple[M
             found.append(
                 MoorageError(each.text, advice=advice, server=_only(each.servers), code=code)
             )
+        elif each.needs == "retention" and not accepted.retention:
+            advice = "Change the rules or the schedule, or accept it with --accept-retention."
+            found.append(MoorageError(each.text, advice=advice, code="retention_not_accepted"))
         elif each.needs is not None and each.needs in _ABOUT_USERS:
             allowed = accepted.removals if each.needs == "removals" else accepted.regained
             if missing := [name for name in each.unknown if name not in allowed]:
@@ -216,6 +219,7 @@ def accepting(consequences: Sequence[Consequence]) -> Accepted:
         users_of(Code.USERS_REMOVED, consequences),
         users_of(Code.ACCESS_REGAINED, consequences),
         begins_empty,
+        retention=any(each.needs == "retention" for each in consequences),
     )
 
 

@@ -210,7 +210,8 @@ class Deployment:
 
         Args:
             facts: The facts of the servers.
-            reads_images: Whether to find out what new retention rules remove.
+            reads_images: Whether to find out what new retention rules remove, and whether a new
+                schedule is valid.
             targets: The programs that an upgrade gives the servers, by label.
         """
         wrong = check_registry(self.answers)
@@ -224,6 +225,7 @@ class Deployment:
         from moorage.deploy.programs import NO_TARGET
         from moorage.deploy.retention_preview import find_removals
         from moorage.deploy.revisions import latest
+        from moorage.deploy.schedule import with_checked_schedule
 
         shared = [*facts, *self._facts_of_others(facts)]
         gathered = materials.gather(self.answers, shared, self._resolve, self._checks.verify)
@@ -236,6 +238,8 @@ class Deployment:
             plan_server(self.answers, gathered, each, targets.get(each.server, NO_TARGET))
             for each in facts
         )
+        if reads_images:
+            servers = tuple(with_checked_schedule(self, each) for each in servers)
         revision = latest(shared)
         change = change_of_apply(self.answers, gathered, shared)
         return Plan(

@@ -42,6 +42,7 @@ def find_removals(deployment: Deployment, every: Sequence[Facts]) -> Iterator[Co
             Code.RETENTION_UNKNOWN,
             f"It is not known what the retention rules will remove: {why}.",
             is_destructive=is_scheduled,
+            needs="retention" if is_scheduled else None,
         )
         return
     counts = Counter(each.repository for each in judgement.removed)
@@ -56,6 +57,7 @@ def find_removals(deployment: Deployment, every: Sequence[Facts]) -> Iterator[Co
         f"By the retention rules, {who} will move {tags_text(counts.total())} of {count} to the "
         f"trash: {removed_text(judgement)}.",
         is_destructive=is_scheduled,
+        needs="retention" if is_scheduled else None,
         after=str(counts.total()),
     )
 

@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from moorage.deploy.deployment_json import as_applied, line_of
 from moorage.deploy.events import ending_in_words
 from moorage.deploy.problem import problem_on
 from moorage.desired import layout
 from moorage.errors import MoorageError
+from moorage.escape import printable
 from moorage.rows import Level, Row
 from moorage.servers.facts import Facts
 from moorage.servers.run_results import RunStatus, read_result
 from moorage.units import age_text, size_text
 
+if TYPE_CHECKING:
+    from moorage.deploy.deployment import Deployment
+    from moorage.deploy.plan import ServerPlan
+
+_ASK = """\
+IFS= read -r when
+command -v systemd-analyze >/dev/null || exit 0
+LC_ALL=C systemd-analyze calendar -- "$when" 2>&1
+"""
+_TIMEOUT = 20.0
+_NEVER = "Next elapse: never"
+_LONGEST = 200
 TIMER = PurePosixPath(layout.COLLECT_TIMER).name
 _SERVICE = PurePosixPath(layout.COLLECT_SERVICE).stem
 _STARTS = {"activating", "active", "deactivating"}
@@ -76,6 +90,42 @@ class Schedule:
     is_active: bool
     next_at: float | None = None
     last: ScheduledRun | None = None
+
+
+def with_checked_schedule(deployment: Deployment, plan: ServerPlan) -> ServerPlan:
+    """Ask a server's systemd about the schedule in a plan, if it is new or changed. Blocks.
+
+    Args:
+        deployment: The deployment. Its ``cancel`` stops waiting.
+        plan: The server's plan.
+
+    Returns:
+        The plan, with a problem if systemd does not accept the schedule, or it never comes.
+
+    Raises:
+        MoorageError: The server cannot be reached.
+    """
+    when = plan.desired.calendar
+    if not (when and plan.changes_schedule):
+        return plan
+    answer = deployment.on_server(
+        plan.server,
+        lambda transport: transport.run(
+            _ASK, payload=f"{when}\n".encode(), timeout=_TIMEOUT, deadline=_TIMEOUT,
+            cancel=deployment.cancel,
+        ),
+    )  # fmt: skip
+    lines = answer.stdout.decode("utf-8", "replace").strip().splitlines()
+    if answer.exit_status != 0:
+        why = f": {printable(lines[-1])[:_LONGEST]}" if lines else ""
+        text = f"systemd on this server does not accept the schedule {when}{why}."
+    elif any(line.strip() == _NEVER for line in lines):
+        text = f"the schedule {when} never comes, says systemd on this server."
+    else:
+        return plan
+    advice = "'systemd-analyze calendar' on the server shows what it accepts, and when it comes."
+    problem = problem_on(plan.facts, "schedule_refused", text, advice, ("collect.when",))
+    return replace(plan, problems=(*plan.problems, problem))
 
 
 def schedule_of(facts: Facts) -> Schedule | None:

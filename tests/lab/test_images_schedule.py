@@ -46,8 +46,14 @@ def test_the_schedule(operator: Operator, server: LabServer) -> None:
 
     # The server has the last word on what a calendar expression is.
     odd = answers.collect.model_copy(update={"when": "Sun 03:00 Mars/Olympus"})
-    refused = operator.apply(answers.model_copy(update={"collect": odd})).report.servers[0]
-    assert (refused.status, refused.code) == (RunStatus.FAILED, "schedule_refused")
+    with operator.open(answers.model_copy(update={"collect": odd})) as deployment:
+        [problem] = deployment.plan().servers[0].problems
+    assert problem.code == "schedule_refused"
+    assert "Mars/Olympus" in problem.message
+    never = answers.collect.model_copy(update={"when": "2020-01-01"})
+    with operator.open(answers.model_copy(update={"collect": never})) as deployment:
+        [problem] = deployment.plan().servers[0].problems
+    assert "never comes" in problem.message
     assert not _exists(server, layout.COLLECT_TIMER)
 
     operator.install(answers)

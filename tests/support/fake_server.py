@@ -78,6 +78,7 @@ class FakeServer:
         history: What ``history.sh`` prints.
         run_log: What ``run_log.sh`` prints.
         trash: What ``trash.sh`` prints.
+        calendar: What systemd says about a schedule: a status, and what it prints.
         newest: What ``newest.sh`` prints.
         images_fault: The error of reading the images.
         slow_images: An event that reading the images waits for, if it is to take long.
@@ -88,6 +89,7 @@ class FakeServer:
         slow_run: An event that a run waits for, if it is to take long.
         waits_for_abort: Whether a run continues until it is aborted.
         logged_in: The password or key file that was entered.
+        calendars: The schedules that systemd was asked about.
         connections: How often it was connected to.
         closed: How many connections were closed.
         runs: How many runs were started.
@@ -113,6 +115,8 @@ class FakeServer:
     history: bytes = b"end\n"
     run_log: bytes = b""
     trash: bytes = b""
+    calendar: tuple[int, bytes] = (0, b"  Next elapse: Sun 2099-01-04 03:00:00 UTC\n")
+    calendars: list[str] = field(default_factory=list)
     newest: bytes = b""
     images_fault: MoorageError | None = None
     slow_images: threading.Event | None = None
@@ -299,6 +303,9 @@ class FakeConnection:
             output = self._to.newest
         elif script == shell_script("trash.sh"):
             output = self._to.trash
+        elif "systemd-analyze calendar" in script and on_start is None:
+            self._to.calendars.append(sent.decode().strip())
+            return Completed(self._to.calendar[0], self._to.calendar[1], b"")
         elif script in (shell_script("images.sh"), shell_script("blobs.sh")):
             return self._read_images(script, sent, on_stdout)
         else:

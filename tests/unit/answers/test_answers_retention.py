@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from datetime import date
 from typing import Any
 
 import pytest
 import yaml
 
-from moorage.answers.calendar_expression import check_calendar
+from moorage.answers.calendar_expression import check_calendar, never_comes
 from moorage.answers.load import loads_draft
 from moorage.answers.model import Answers
 from moorage.answers.rows import answers_rows
@@ -50,6 +51,48 @@ def test_what_is_not_a_calendar_expression(text: str) -> None:
     assert "Sun 03:00, daily" in check_calendar(text) or "single spaces" in check_calendar(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "is_over"),
+    [
+        ("2020-01-01", True), ("Sun 2028-02-27 03:00", False), ("Mon 2028-02-27", True),
+        ("*-02-30 04:00", True), ("*-02-29", False), ("2027..2029-02-29", False),
+        ("2029/4-02-29", True), ("2020/7-01-01", False), ("*-02~30", True), ("*-02~29", False),
+        ("2027-06-15", False), ("2027-06-14 23:59 UTC", True), ("Sat..Mon 2027-06-15", True),
+        ("Sat..Tue 2027-06-15", False), ("daily", False), ("03:00", False),
+        ("2000,2020..2026-*-*", True),
+    ],
+)  # fmt: skip
+def test_times_that_never_come(text: str, *, is_over: bool) -> None:
+    assert check_calendar(text) == ""
+    assert never_comes(text, date(2027, 6, 15)) is is_over
+
+
+def test_what_was_applied_stays_valid_when_its_time_is_over() -> None:
+    assert _with(collect={"when": "2020-01-01"}).collect.when == "2020-01-01"
+    rule = {"repositories": ["*"], "keep": {"last": 1}}
+    assert len(_with(retention=[rule, rule]).retention) == 2
+
+
+@pytest.mark.parametrize(
+    ("before", "rule", "is_covered"),
+    [
+        ([["*"]], ["team-a/*"], True), ([["*"]], ["*"], True), ([["a/*"]], ["a/b/*", "a/b"], True),
+        ([["a/*"]], ["a"], False), ([["a"]], ["a/*"], False), ([["a/*", "b"]], ["a/x", "b"], True),
+        ([["a/*"], ["b"]], ["a/x", "b"], True), ([["a/*"], ["b"]], ["a/x", "b", "c"], False),
+        ([["ab/*"]], ["a/*"], False), ([["a/*"]], ["*"], False),
+    ],
+)  # fmt: skip
+def test_a_rule_without_an_effect_is_a_problem(
+    before: list[list[str]], rule: list[str], *, is_covered: bool
+) -> None:
+    rules = [{"repositories": each, "keep": {"last": 1}} for each in (*before, rule)]
+    problems = loads_draft(BASE + yaml.safe_dump({"retention": rules})).problems
+    assert [problem.dotted for problem in problems] == (
+        [f"retention[{len(before)}].repositories"] * is_covered
+    )
+    assert all(f"rule {len(before)} above it" in problem.message for problem in problems)
+
+
 def test_durations() -> None:
     assert [seconds(each) for each in ("0s", "90m", "12h", "30d")] == [0, 5400, 43200, 2592000]
     for each in ("", "30", "d", "1.5h", "-1d", "1w", "1000000d", "3 d", "٣d", "030d", "1d\n"):
@@ -74,6 +117,7 @@ def _with(**more: Any) -> Answers:
         ("retention:\n  - repositories: [a]\n    keep: {tags: ['[ab]']}\n", 10, "with * and ?"),
         ("retention:\n  - repositories: [a]\n    keep: {lats: 1}\n", 10, "last"),
         ("collect:\n  when: Sunday night\n", 9, "'night'"),
+        ("collect:\n  when: 2020-01-01\n", 9, "comes again"),
         ("collect: {grace: 8d}\n", 8, "not be longer than 7d"),
         (f"{S3}collect:\n  when: daily\n", 10, "images retain"),
     ],

@@ -171,6 +171,49 @@ def test_a_plan_says_that_it_cannot_tell(
     assert "It is not known what the retention rules will remove: " in str(found["text"])
 
 
+def test_a_schedule_that_removes_tags_has_to_be_accepted(
+    moorage: Moorage, file: Path, servers: FakeServers
+) -> None:
+    file.write_text(file.read_text() + SCHEDULE)
+    found = _consequence(moorage, file)
+    assert found is not None
+    assert found["needs"] == "--accept-retention"
+    apply = ("apply", str(file), "--yes", "--no-verify", "--json")
+    refused = moorage(*apply)
+    assert refused.code == 1
+    assert "retention_not_accepted" in refused.stdout
+    assert servers[ONE].runs == 0
+    assert moorage(*apply, "--accept-retention").code == 0
+    assert servers[ONE].runs == 1
+    # What is in force needs no more acceptance.
+    assert moorage(*apply).code == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "prints", "says"),
+    [
+        (1, b"Failed to parse calendar specification: Invalid argument\n", "does not accept"),
+        (0, b"Original form: daily\n  Next elapse: never\n", "never comes"),
+    ],
+)
+def test_a_plan_asks_systemd_about_a_new_schedule(
+    moorage: Moorage, file: Path, servers: FakeServers, status: int, prints: bytes, says: str
+) -> None:
+    server = servers[ONE]
+    moorage("plan", str(file))
+    assert server.calendars == []
+    file.write_text(file.read_text() + SCHEDULE)
+    assert moorage("plan", str(file)).code != 1
+    assert server.calendars == ["daily"]
+    server.calendar = (status, prints)
+    plan = moorage("plan", str(file), "--json")
+    [problem] = plan.json["servers"][0]["problems"]
+    assert problem["code"] == "schedule_refused"
+    assert says in problem["message"]
+    assert moorage("apply", str(file), "--yes", "--accept-retention").code == 1
+    assert server.runs == 0
+
+
 @pytest.mark.parametrize("command", ["delete", "restore"])
 def test_a_name_whose_tag_is_missing_does_not_mean_the_whole_repository(
     moorage: Moorage, file: Path, servers: FakeServers, command: str

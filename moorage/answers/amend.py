@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import yaml
 
 from moorage.answers import document as yaml_document
 from moorage.answers.load import loads
@@ -14,11 +17,17 @@ from moorage.answers.model import Answers
 from moorage.answers.save import HEADER, dump
 from moorage.errors import AnswersError, MoorageError
 
+Path = tuple[str | int, ...]
+_COMMENTED = r"""(?:[^'"#]|"[^"\\]*"|'[^']*')*?([ \t]+#.*\n)"""
+"""A line that ends with a comment."""
+_DEPTH = 8
+"""Levels of sections in which comments are kept."""
+
 
 def amend(text: str, answers: Answers) -> str:
     """Return an answers file with other answers.
 
-    Comments and order are kept outside the sections that change. If that is not possible (the file
+    Comments and order are kept outside the values that change. If that is not possible (the file
     has mistakes), the whole file is written anew. JSON stays JSON.
 
     Args:
@@ -31,55 +40,13 @@ def amend(text: str, answers: Answers) -> str:
         return same
     if _is_json(text):
         return json.dumps(yaml_document.read(anew).value, indent=2, ensure_ascii=False) + "\n"
-    try:
-        candidate = _with_sections_of(text, anew)
-        # Compared as files: in a file, a typed secret is a prompt.
-        if loads(candidate) == loads(anew):
-            return candidate
-    except AnswersError:
-        pass
+    for depth in (_DEPTH, 1):
+        with contextlib.suppress(AnswersError, StopIteration):
+            candidate = _with_changes_of(text, anew, answers, depth=depth)
+            # Compared as files: in a file, a typed secret is a prompt.
+            if loads(candidate) == loads(anew):
+                return candidate
     return anew
-
-
-def amend_values(text: str, answers: Answers, paths: Iterable[yaml_document.Path]) -> str:
-    """Return an answers file in which only some values differ, all comments kept if possible.
-
-    Args:
-        text: The file.
-        answers: The new answers.
-        paths: The paths of the texts that differ.
-    """
-    lines = text.splitlines(keepends=True)
-    keys = yaml_document.read(text).keys
-    new = answers.model_dump(mode="json")
-    with contextlib.suppress(AnswersError, KeyError):
-        for path in paths:
-            number = keys[path].line - 1
-            name = re.escape(str(path[-1]))
-            # The name and its colon, the value, and a comment.
-            found = re.fullmatch(
-                rf"([^#]*?\b{name}\s*:[ \t]*)([^#]*?)([ \t]*(?:[ \t]#.*)?\n?)", lines[number]
-            )
-            if found is not None:
-                lines[number] = f"{found[1]}{_scalar(_at(new, path))}{found[3]}"
-        candidate = "".join(lines)
-        if loads(candidate) == loads(dump(answers)):
-            return candidate
-    return amend(text, answers)
-
-
-def _at(values: Any, path: yaml_document.Path) -> Any:
-    for part in path:
-        values = values[part]
-    return values
-
-
-def _scalar(value: Any) -> str:
-    """Return a value for YAML; names such as those of images need no quotes."""
-    is_plain = isinstance(value, str) and re.fullmatch(
-        r"[A-Za-z/][\w.-]*(/[\w.-]+)+(:[\w.-]+)?", value
-    )
-    return str(value) if is_plain else json.dumps(value, ensure_ascii=False)
 
 
 def with_base(text: str, revision: int) -> str | None:
@@ -123,42 +90,147 @@ def _comments(text: str) -> set[str]:
     return {line.strip() for line in text.splitlines() if line.strip().startswith("#")}
 
 
-def _with_sections_of(text: str, anew: str) -> str:
-    """Replace changed sections, drop removed ones and add new ones at the end.
+@dataclass(frozen=True)
+class _File:
+    """An answers file with the position of each key."""
+
+    lines: list[str]
+    document: yaml_document.Document
+
+    @classmethod
+    def read(cls, text: str) -> _File:
+        lines = text.splitlines(keepends=True)
+        if lines and not lines[-1].endswith("\n"):
+            lines[-1] += "\n"
+        return cls(lines, yaml_document.read(text))
+
+    def keys(self, path: Path) -> list[tuple[int, int, str]]:
+        """Return line, column and name of the keys of a mapping; none if it is in braces."""
+        found = sorted(
+            (mark.line, mark.column, each[-1])
+            for each, mark in self.document.keys.items()
+            if each[:-1] == path and isinstance(each[-1], str)
+        )
+        own = self.document.keys[path].line if path else 0
+        lines = {line for line, _, _ in found}
+        is_block = len(lines) == len(found) and own not in lines
+        return found if is_block and len({column for _, column, _ in found}) <= 1 else []
+
+
+def _with_changes_of(text: str, anew: str, answers: Answers, *, depth: int) -> str:
+    """Replace changed values, drop removed ones, and add new ones at the end of their section.
+
+    Args:
+        text: The file.
+        anew: The new answers as a file.
+        answers: The new answers.
+        depth: How many levels of sections to look into.
 
     Raises:
         AnswersError: The file has mistakes.
     """
-    old, new = _sections(dump(loads(text))), _sections(anew)
-    document = yaml_document.read(text)
-    tops = sorted((mark.line, str(path[0])) for path, mark in document.keys.items()
-                  if len(path) == 1)  # fmt: skip
-    lines = text.splitlines(keepends=True)
-    if lines and not lines[-1].endswith("\n"):
-        lines[-1] += "\n"
-    written = lines[: tops[0][0] - 1] if tops else lines
-    for (line, key), (following, _) in zip(tops, [*tops[1:], (len(lines) + 1, "")], strict=True):
-        body = lines[line - 1 : following - 1]
-        if old.get(key) == new.get(key):
-            written += body
-            continue
-        # Comments and empty lines directly before the next section belong to it.
-        length = len(body)
-        while length > 1 and (not (last := body[length - 1].strip()) or last.startswith("#")):
-            length -= 1
-        written += [new.get(key, ""), *body[length:]]
-    present = {key for _, key in tops}
-    written += [section for key, section in new.items()
-                if key not in present and section != old.get(key)]  # fmt: skip
+    old = yaml_document.read(dump(loads(text))).value
+    file, new = _File.read(text), _File.read(anew)
+    if not file.keys(()):
+        return "".join(file.lines) + "".join(new.lines)
+    place = (1, len(file.lines) + 1)
+    amended = _Amended(file, new, answers.model_dump(mode="json"), depth)
+    written = amended.mapping((), place, (old, new.document.value))
     return "".join(written)
 
 
-def _sections(dumped: str) -> dict[str, str]:
-    """Return the text of each section written by :func:`moorage.answers.save.dump`, by key."""
-    sections: dict[str, str] = {}
-    key = ""
-    for line in dumped.removeprefix(HEADER).splitlines(keepends=True):
-        if not line.startswith((" ", "-")):
-            key = line.partition(":")[0]
-        sections[key] = sections.get(key, "") + line
-    return sections
+@dataclass(frozen=True)
+class _Amended:
+    """A file and the new answers as one, which are merged line by line.
+
+    Attributes:
+        file: The file.
+        new: The new answers as a file, without defaults.
+        values: The new answers, with defaults.
+        depth: How many levels of sections to look into.
+    """
+
+    file: _File
+    new: _File
+    values: Mapping[str, Any]
+    depth: int
+
+    def mapping(
+        self,
+        path: Path,
+        place: tuple[int, int],
+        values: tuple[Mapping[str, Any], Mapping[str, Any]],
+    ) -> list[str]:
+        """Return the lines of a mapping with its new values.
+
+        Args:
+            path: The mapping's path.
+            place: Its first line, and the line after its last.
+            values: Its value in both, as written without defaults.
+        """
+        before, after = values
+        keys = self.file.keys(path)
+        written = self.file.lines[place[0] - 1 : keys[0][0] - 1]
+        column = keys[0][1]
+        for (line, _, key), (following, _, _) in zip(
+            keys, [*keys[1:], (place[1], 0, "")], strict=True
+        ):
+            body = self.file.lines[line - 1 : following - 1]
+            if before.get(key) == after.get(key):
+                written += body
+                continue
+            # Comments and empty lines directly before the next key belong to it.
+            length = len(body)
+            while length > 1 and (not (last := body[length - 1].strip()) or last.startswith("#")):
+                length -= 1
+            inner, pair = (*path, key), (before.get(key), after.get(key))
+            if key not in after:
+                written += _with_comment(body[:length], self._default(inner, column))
+            elif (
+                len(path) + 1 < self.depth
+                and all(isinstance(each, dict) for each in pair)
+                and self.file.keys(inner)
+            ):
+                inside = (line, line + length)
+                written += self.mapping(inner, inside, cast("Any", pair))
+            else:
+                written += _with_comment(body[:length], _lines_of(self.new, inner, column))
+            written += body[length:]
+        present = {key for _, _, key in keys}
+        for key, value in after.items():
+            if key not in present and value != before.get(key):
+                written += _lines_of(self.new, (*path, key), column)
+        return written
+
+    def _default(self, path: Path, column: int) -> list[str]:
+        """Return the line of a value that is the default now; none for sections and lists."""
+        value: Any = self.values
+        for part in path:
+            value = value.get(part) if isinstance(value, Mapping) else None
+        if not isinstance(value, str | int | float):
+            return []
+        return [" " * (column - 1) + yaml.safe_dump({path[-1]: value}, width=4096)]
+
+
+def _with_comment(before: list[str], after: list[str]) -> list[str]:
+    """Return the new line of a value with the comment that the old one ends with."""
+    found = re.fullmatch(_COMMENTED, before[0])
+    if found is None or len(before) != 1 or len(after) != 1:
+        return after
+    return [after[0].rstrip("\n") + found[1]]
+
+
+def _lines_of(new: _File, path: Path, column: int) -> list[str]:
+    """Return the lines of one key, indented to a column."""
+    keys = new.keys(path[:-1])
+    start, was, _ = next(each for each in keys if each[2] == path[-1])
+    end = start
+    while end < len(new.lines) and _belongs(new.lines[end], was):
+        end += 1
+    return [" " * (column - 1) + line[was - 1 :] for line in new.lines[start - 1 : end]]
+
+
+def _belongs(line: str, column: int) -> bool:
+    """Whether a line belongs to a key above it: it is further to the right, or an item."""
+    indent = len(line) - len(line.lstrip(" "))
+    return indent >= column or line[column - 1 :].startswith("-")

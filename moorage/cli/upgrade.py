@@ -172,25 +172,24 @@ def _run(runner: Runner, *, verifies: bool, large_upload: bool) -> Outcome:
 
 def _save(output: Output, file: Path, before: Answers, answers: Answers, revision: int) -> None:
     """Write what the upgrade changed into the answers file; a failure is only a warning."""
-    from moorage.answers.amend import amend_values
+    from moorage.answers.amend import amend
     from moorage.answers.load import load, read_answers_text
     from moorage.answers.save import save_text
     from moorage.cli.confirmation import record_base
     from moorage.errors import MoorageError
 
     record_base(output, file, before, revision)
-    changed = [
-        ("registry", name)
+    update = {
+        name: getattr(answers.registry, name)
         for name in ("image", "image_archive", "version")
         if getattr(before.registry, name) != getattr(answers.registry, name)
-    ]
-    if not changed:
+    }
+    if not update:
         return
-    update = {name: getattr(answers.registry, name) for _, name in changed}
     try:
         there = load(file)
         new = there.model_copy(update={"registry": there.registry.model_copy(update=update)})
-        save_text(amend_values(read_answers_text(file), new, changed), file)
+        save_text(amend(read_answers_text(file), new), file)
     except (MoorageError, OSError, ValueError) as error:
         output.message(
             ("Warning: ", "bold yellow"),

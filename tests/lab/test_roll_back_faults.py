@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -18,10 +19,10 @@ from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
 from moorage.deploy.consequences import accepting
 from moorage.deploy.deployment_json import active_slot
-from moorage.deploy.kept import read_deployments
+from moorage.deploy.kept import ServerDeployments, read_deployments
 from moorage.deploy.registry_client import RegistryClient
 from moorage.deploy.report import ApplyReport
-from moorage.deploy.rollback import choose, plan_rollback
+from moorage.deploy.rollback import choose, plan_rollback, revisions_kept
 from moorage.desired import layout
 from moorage.errors import ServersFailed
 
@@ -30,7 +31,16 @@ pytestmark = pytest.mark.ready
 ALL = "MOORAGE_TEST_EVERY_ROLLBACK_FAULT"
 """Set it to kill and crash a rollback at every step."""
 FEW = (("registry", "kill -9"), ("nginx-files", "crash"), ("record", "kill -9"))
-NOT_HERE = {"wait", "packages", "account", "image", "certificate", "hooks-before", "hooks-after"}
+NOT_HERE = {
+    "wait",
+    "prove",
+    "packages",
+    "account",
+    "image",
+    "certificate",
+    "hooks-before",
+    "hooks-after",
+}
 
 
 def _faults() -> Sequence[tuple[str, str]]:
@@ -61,6 +71,16 @@ def _levels(operator: Operator, answers: Answers) -> list[str]:
             config = facts.files[layout.config_path(slot)].content.decode()
             found.append(config.partition("level: ")[2].partition("\n")[0])
         return found
+
+
+def _revision_with(every: Sequence[ServerDeployments], answers: Answers, level: str) -> int:
+    """Return the latest revision with a log level that reached both servers."""
+    for revision in revisions_kept(every):
+        with suppress(ServersFailed):
+            there = choose(every, answers, revision).answers
+            if there.registry.settings["log"]["level"] == level:
+                return revision
+    raise AssertionError(f"no deployment with {level}")
 
 
 def test_two_servers_roll_back_together(
@@ -130,10 +150,7 @@ def test_two_servers_roll_back_together(
         now, before, answers = before, now, gone_back
         with operator.open(answers) as deployment:
             every = read_deployments(deployment)
-        revision = next(
-            kept.revision for kept in every[0].kept
-            if before in str(kept.recorded.recorded.values["registry"]["settings"])
-        )  # fmt: skip
+        revision = _revision_with(every, answers, before)
 
     # A deployment whose files were modified is not restored, and one that a server lost neither.
     kept = f"{layout.DEPLOYMENTS}/*/files{layout.NGINX_SITE}"

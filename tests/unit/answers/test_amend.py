@@ -18,18 +18,64 @@ def _with(**sections: Any) -> Answers:
     return Answers.model_validate(loads(TEXT).model_dump(mode="python") | sections)
 
 
-def test_only_changed_sections_are_rewritten() -> None:
+def test_only_changed_values_are_rewritten() -> None:
     answers = _with(credentials={"users": [{"name": "ci", "password": {"env": "CI_PW"}}]})
 
     text = amend(TEXT, answers)
 
-    assert text == TEXT.replace("  # the CI system\n", "").replace(
+    assert text == TEXT.replace(
         "    - {name: ci, access: push, password: {env: CI_PW}}\n"
         "    - {name: ana, access: pull, password: {generate: true}}\n",
         "    - name: ci\n      password: {env: CI_PW}\n",
     )
     assert loads(text) == answers
-    assert lost_comments(TEXT, text)
+    assert not lost_comments(TEXT, text)
+    between = TEXT.replace("    - {name: ana", "    # a person\n    - {name: ana")
+    assert lost_comments(between, amend(between, answers))
+
+
+NESTED = """\
+version: 1
+registry:
+    # The name.
+    domain: registry.example.test   # as in the DNS
+    settings:
+        # Quiet.
+        log: {level: warn}
+        # Not by us.
+        http:
+            # For the proxy.
+            host: https://registry.example.test
+
+    port: 8443    # behind the proxy
+servers: [{host: one.example.test}]
+# Who may log in.
+credentials:
+    users:
+      - {name: ci, password: {env: CI_PW}}
+"""
+
+
+def test_comments_stay_at_any_depth() -> None:
+    before = loads(NESTED)
+    settings = {"log": {"level": "debug"}, "http": {"host": "https://other.example.test"},
+                "health": {"storagedriver": {"enabled": False}}}  # fmt: skip
+    registry = before.registry.model_copy(update={"port": 9443, "settings": settings})
+    answers = before.model_copy(update={"registry": registry, "rollout": "all_at_once"})
+
+    text = amend(NESTED, answers)
+
+    assert loads(text) == answers
+    assert not lost_comments(NESTED, text)
+    for line in (
+        "    domain: registry.example.test   # as in the DNS\n",
+        "            # For the proxy.\n            host: https://other.example.test\n",
+        "    port: 9443    # behind the proxy\n",
+    ):
+        assert line in text
+    back = amend(text, before)
+    assert loads(back) == before
+    assert not lost_comments(NESTED, back)
 
 
 def test_a_new_section_goes_to_the_end() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from moorage.answers.amend import amend_values
+from moorage.answers.amend import amend
 from moorage.answers.load import loads
 from moorage.answers.model import Answers
 from moorage.deploy.programs import read_program
@@ -152,10 +152,8 @@ def test_comments_stay_where_values_change(image: str, note: str, version: str) 
     text = FILE.format(image=image, note=note, version=version)
     before = loads(text)
     after = answers_of_upgrade(before, Wish(image=NEW))
-    changed = [("registry", name) for name in ("image", "version")
-               if getattr(before.registry, name) != getattr(after.registry, name)]  # fmt: skip
 
-    written = amend_values(text, after, changed)
+    written = amend(text, after)
 
     assert loads(written) == after
     assert [line.partition("#")[2] for line in written.splitlines()] == [
@@ -167,7 +165,7 @@ def test_a_value_that_is_not_on_a_line_of_its_own_is_written_anew() -> None:
     text = FILE.replace("  image: {image}{note}\n{version}", "  image: >-\n    {image}\n")
     text = text.format(image=OLD)
     after = answers_of_upgrade(loads(text), Wish(image=NEW))
-    assert loads(amend_values(text, after, [("registry", "image")])) == after
+    assert loads(amend(text, after)) == after
     one_line = json.dumps({
         "version": 1,
         "registry": {"domain": "r.example.com", "runtime": "docker", "image": OLD},
@@ -175,4 +173,4 @@ def test_a_value_that_is_not_on_a_line_of_its_own_is_written_anew() -> None:
         "credentials": {"users": [{"name": "ci", "password": {"generate": True}}]},
     })  # fmt: skip
     after = answers_of_upgrade(loads(one_line), Wish(image=NEW))
-    assert loads(amend_values(one_line, after, [("registry", "image")])) == after
+    assert loads(amend(one_line, after)) == after

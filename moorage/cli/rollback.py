@@ -176,7 +176,11 @@ def _save(output: Output, file: Path, answers: Answers, revision: int) -> None:
             "Applying it may undo the rollback.",
         )
         return
-    lost = " Comments between the items of changed lists were lost." if lost_comments(text, written) else ""
+    lost = (
+        " Comments between the items of changed lists were lost."
+        if lost_comments(text, written)
+        else ""
+    )
     output.message(f"Updated {file}.{lost}")
 
 

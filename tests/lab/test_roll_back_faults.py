@@ -135,7 +135,7 @@ def test_two_servers_roll_back_together(
         with Breakpoint(server, step, act) as point:
             _, report = _roll_back(operator, answers, revision)
         assert point.was_hit
-        assert report.is_good == (step == "drain"), (step, fault, report)
+        assert step == "drain" or not report.is_good, (step, fault, report)
         if fault == "crash":
             server.start()
         with operator.open(answers) as deployment:

@@ -214,7 +214,7 @@ def read_history(deployment: Deployment) -> History:
 
     def read(transport: Transport) -> Completed:
         return transport.run(
-            shell_script("history.sh"),
+            shell_script("runs.sh") + shell_script("history.sh"),
             payload=f"{MOST_RUNS}\n".encode(),
             timeout=DEADLINE,
             deadline=DEADLINE,

@@ -145,7 +145,8 @@ class Collector:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._cancel)
         try:
-            self._lock("run", self.places.run / "lock")
+            # Only those who look whether it lives hold it, for a moment.
+            self._lock("run", self.places.run / "lock", waits=True)
             self._lock("images", self.places.state / "images.lock")
             self._lock("apply", self.places.state / "lock")
             (self.places.state / "current").write_text(f"{self.places.run.name}\n")
@@ -495,10 +496,10 @@ class Collector:
 
     # Locks, steps and the end
 
-    def _lock(self, name: str, path: Path) -> None:
+    def _lock(self, name: str, path: Path, *, waits: bool = False) -> None:
         file = path.open("a")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
         except OSError as error:
             file.close()
             holder = _read(self.places.state / "current").strip()

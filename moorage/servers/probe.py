@@ -93,7 +93,7 @@ def probe(
             )
 
     completed = transport.run(
-        shell_script("run/causes.sh") + shell_script("probe.sh"),
+        shell_script("run/causes.sh") + shell_script("runs.sh") + shell_script("probe.sh"),
         payload=payload,
         on_stdout=take,
         timeout=_SILENCE,

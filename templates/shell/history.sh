@@ -6,8 +6,9 @@
 #   the lines of its result
 # - record and the deployment.json that it was to write, on one line
 # - of a run on images: task and its summary or else its task, on one line; counted, and names and numbers
-# What is larger than 256 KiB is cut.
+# What is larger than 256 KiB is cut. runs.sh comes first.
 # shellcheck shell=sh
+# shellcheck disable=SC2154 # runs.sh sets what is read of a run
 set -u
 export LC_ALL=C
 IFS= read -r most
@@ -21,14 +22,8 @@ one_line() {
 }
 
 print_run() {
-    run=$1 running=no step='' status='' code='' values='' kind=''
-    # The last line counts.
-    while read -r begun; do step=$begun; done 2>/dev/null <"$run/step"
-    # A run from before there were codes has its message there, and no third line.
-    { read -r status && IFS= read -r code && IFS= read -r values; } 2>/dev/null <"$run/result"
-    # A run holds its lock until it ends, so a free lock means that it has ended.
-    if [ -z "$status" ] && [ -e "$run/lock" ] && ! flock -n "$run/lock" true; then running=yes; fi
-    changed=$(stat -c %Y "$run" 2>/dev/null) || return 0
+    run=$1 kind=''
+    read_run "$run" || return 0
     began=$(head -c 65536 "$run/log" 2>/dev/null | sed -n 's/^@step\t\([0-9]\{1,15\}\)\t.*/\1/p' | head -n 1)
     if [ -e "$run/plan/deployment.json" ]; then kind=apply; fi
     if [ -e "$run/plan/undone.json" ]; then kind=users; fi

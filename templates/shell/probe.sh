@@ -221,14 +221,9 @@ if [ -e /etc/systemd/system/moorage-collect.timer ]; then
     [ -z "$next" ] || fact collect_next "$(date -d "$next" +%s 2>/dev/null)"
     { head -c 65536 /var/lib/moorage/collection | facts collection; } 2>/dev/null
 fi
-stat -c '%Y %n' /var/lib/moorage/runs/* 2>/dev/null | while read -r changed run; do
-    running=no step='' status='' code='' values=''
-    # The last line counts.
-    while read -r begun; do step=$begun; done 2>/dev/null <"$run/step"
-    # A run from before there were codes has its message there, and no third line.
-    { read -r status && IFS= read -r code && IFS= read -r values; } 2>/dev/null <"$run/result"
-    # A run holds its lock until it ends, so a free lock means that it has ended.
-    if [ -z "$status" ] && [ -e "$run/lock" ] && ! flock -n "$run/lock" true; then running=yes; fi
+for run in /var/lib/moorage/runs/*; do
+    read_run "$run" || continue
+    # shellcheck disable=SC2154 # runs.sh sets them
     fact run "${run##*/}" "$running" "$changed" "$step" "$status" "$code" "$values"
 done
 

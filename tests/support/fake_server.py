@@ -296,11 +296,12 @@ class FakeConnection:
             output = gzip.compress(
                 "".join(f"{line}\n" for line in self._to.activity.write()).encode()
             )
-        elif script in (shell_script("history.sh"), shell_script("run_log.sh")):
-            kept = self._to.history if script == shell_script("history.sh") else self._to.run_log
-            output = gzip.compress(kept)
         elif script.endswith(shell_script("newest.sh")):
             output = self._to.newest
+        elif script.endswith(shell_script("history.sh")):
+            output = gzip.compress(self._to.history)
+        elif script == shell_script("run_log.sh"):
+            output = gzip.compress(self._to.run_log)
         elif script == shell_script("trash.sh"):
             output = self._to.trash
         elif "systemd-analyze calendar" in script and on_start is None:

@@ -64,7 +64,8 @@ tick
 booted=$(($(date +%s) - now))
 
 exec 8>lock 9>"$state/lock"
-flock -n 8
+# Only those who look whether it lives hold it, for a moment.
+flock 8
 if ! flock -n 9; then
     finish locked run_locked "$(cat "$state/current" 2>/dev/null)"
 fi

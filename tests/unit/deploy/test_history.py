@@ -75,9 +75,12 @@ def state(tmp_path: Path) -> Path:
 
 def printed(script: str, state: Path, sent: str) -> bytes:
     """Return what a script prints with the folders in another place."""
-    code = shell_script(script).replace("/var/lib/moorage", f"{state}/state")
+    code = shell_script("runs.sh") + shell_script(script)
+    code = code.replace("/var/lib/moorage", f"{state}/state")
     code = code.replace("/etc/moorage", f"{state}/etc")
-    done = subprocess.run(["sh", "-c", code], input=sent.encode(), capture_output=True, check=True)
+    path = f"{state}/bin:{os.environ['PATH']}"
+    done = subprocess.run(["sh", "-c", code], input=sent.encode(), capture_output=True, check=True,
+                          env={**os.environ, "PATH": path})  # fmt: skip
     assert not done.stderr
     return gzip.decompress(done.stdout)
 
@@ -146,6 +149,28 @@ def test_a_run_on_several_servers_is_one_row_that_names_the_worst(state: Path) -
     assert rows[DONE].status is RunStatus.FAILED
     assert rows[DONE].ending.endswith("could not be written to the disk on beta")
     assert [each.server for each in rows[DONE].runs] == ["alpha", "beta"]
+
+
+def test_a_run_that_starts_or_ends_just_now_is_not_interrupted(state: Path) -> None:
+    starting, ending, sent = (f"20261129T1{n}0000000-aaaa" for n in range(3))
+    for name in (starting, ending, sent):
+        (state / "state" / "runs" / name).mkdir()
+        (state / "state" / "runs" / name / "task.json").write_text('{"action": "collect"}')
+    (state / "state" / "runs" / starting / "lock").touch()
+    result = state / "state" / "runs" / ending / "result"
+    (result.parent / "lock").touch()
+    (result.parent / "step").write_text("images-mark\n")
+    # It ends after its result was looked for, and before its lock was.
+    flock = state / "bin" / "flock"
+    flock.parent.mkdir()
+    flock.write_text(f"#!/bin/sh\nprintf 'done\\n\\n\\n' >{result}\nexec /usr/bin/flock \"$@\"\n")
+    flock.chmod(0o755)
+    found = history(FakeServer("alpha", history=printed("history.sh", state, "40\n")))
+    status = {row.run_id: row.status for row in found.rows}
+    assert status[starting] is RunStatus.RUNNING
+    assert status[ending] is RunStatus.DONE
+    assert sent not in status
+    assert status[KILLED] is RunStatus.INTERRUPTED
 
 
 def test_only_so_many_runs_are_read(state: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from moorage.cli.errors import as_json, explain
@@ -12,6 +13,8 @@ from moorage.deploy.repairs import Repair, repair_of
 from moorage.deploy.schedule import schedule_as_json
 from moorage.deploy.status import ServerStatus, Status, how_it_ended
 from moorage.deploy.status_rows import draining_since, status_rows
+from moorage.deploy.status_software import software_as_json
+from moorage.rows import Row
 
 if TYPE_CHECKING:
     from moorage.deploy.acme import Renewal
@@ -62,9 +65,16 @@ def _server_lines(server: ServerStatus) -> Iterator[Line]:
     sign, style = ("✓ ", "green") if server.is_healthy else ("✗ ", "red")
     head = server.domain or "nothing deployed"
     yield ((sign, style), (server.server, "bold"), f"  {head}", (f"  {server.os_name}", "dim"))
-    yield from row_lines(status_rows(server), indent="  ")
+    yield from row_lines([_with_command(row) for row in status_rows(server)], indent="  ")
     for problem in server.problems:
         yield (("  ✗ ", "bold red"), problem.explain(), (_command(problem), "dim"))
+
+
+def _with_command(row: Row) -> Row:
+    """Return a row with the command that updates the registry, if it has an update."""
+    if row.key != "registry_update":
+        return row
+    return replace(row, text=f"{row.text}: moorage upgrade FILE")
 
 
 def _command(problem: MoorageError) -> str:
@@ -133,6 +143,7 @@ def _server_as_json(server: ServerStatus) -> dict[str, object]:
         },
         "renewal": renewal_as_json(server.renewal),
         "collection": schedule_as_json(server.schedule),
+        "software": software_as_json(server.software),
         "disk": disk
         and {
             "mount": disk.mount,

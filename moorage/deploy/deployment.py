@@ -149,17 +149,18 @@ class Deployment:
         return on_all(self._connections.chosen, read, _load_what_a_plan_needs)
 
     def probe_each(
-        self, known: Sequence[Facts | MoorageError] = ()
+        self, known: Sequence[Facts | MoorageError] = (), *, updates: bool = False
     ) -> tuple[Facts | MoorageError, ...]:
         """Return the facts of all servers, or an error for each that cannot be read.
 
         Args:
             known: Facts that were just read from some of them.
+            updates: Whether to ask apt for updates.
         """
         fresh = {each.server: each for each in known}
 
         def read(transport: Transport) -> Facts | MoorageError:
-            return fresh.get(transport.server) or self._probe(transport)
+            return fresh.get(transport.server) or self._probe(transport, updates=updates)
 
         return tuple(self.on_each(read).values())
 
@@ -464,7 +465,13 @@ class Deployment:
 
         return authority_for(self.answers, self.probe_each)
 
-    def _probe(self, transport: Transport, checks: PasswordChecks | None = None) -> Facts:
+    def _probe(
+        self,
+        transport: Transport,
+        checks: PasswordChecks | None = None,
+        *,
+        updates: bool = False,
+    ) -> Facts:
         from moorage.servers.probe import probe
 
         self._on_event(StepBegan(transport.server, "connect"))
@@ -479,6 +486,7 @@ class Deployment:
             image=None if registry.runtime == "package" else registry.image,
             storage=storage.filesystem.path if storage.driver == "filesystem" else None,
             nginx=True,
+            updates=updates,
             first=(layout.HTPASSWD, checks.begin) if checks is not None else None,
             cancel=self.cancel,
         )

@@ -37,6 +37,7 @@ from moorage.deploy.problem import problem_on
 from moorage.deploy.programs import why_repair
 from moorage.deploy.revisions import revision_of
 from moorage.deploy.schedule import Schedule, schedule_of, schedule_problems
+from moorage.deploy.status_software import Software, software_of
 from moorage.deploy.store import missing_images
 from moorage.deploy.web_server import BY_HAND, missing_nginx, nginx_problems
 from moorage.desired import layout
@@ -82,6 +83,7 @@ class ServerStatus:
         renewal: The last attempt to renew it by ACME; None when ACME is not used.
         schedule: The schedule on which it removes images; None without one.
         disk: The disk with the images, or None when it is not known.
+        software: The versions on it; None when nothing is deployed.
         additions: What the first run found and what runs added; None when nothing is deployed.
         problems: The server's problems; empty when it is healthy.
     """
@@ -105,6 +107,7 @@ class ServerStatus:
     renewal: Renewal | None = None
     schedule: Schedule | None = None
     disk: Disk | None = None
+    software: Software | None = None
     additions: Additions | None = None
     problems: tuple[MoorageError, ...] = ()
 
@@ -149,6 +152,7 @@ def status_of(facts: Facts, now: datetime.datetime | None = None) -> ServerStatu
         renewal=renewal_of(facts),
         schedule=schedule_of(facts),
         disk=facts.disks[0] if facts.disks else None,
+        software=software_of(facts) if record else None,
         additions=recorded_additions(facts),
         problems=tuple(_problems(facts, bool(record), slot, run, certificate)),
     )
@@ -360,11 +364,11 @@ def read_status(deployment: Deployment, *, with_plan: bool = False, follow: bool
             compared with their records.
         follow: Whether to follow runs in progress first, until they end.
     """
-    read = deployment.probe_each()
+    read = deployment.probe_each(updates=True)
     facts = [each for each in read if isinstance(each, Facts)]
     if follow and any(each.active_run for each in facts):
         deployment.attach(facts)
-        read = deployment.probe_each()
+        read = deployment.probe_each(updates=True)
     return _status_from(deployment, read, with_plan=with_plan)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from moorage.deploy.events import ending_in_words
 from moorage.deploy.schedule import schedule_rows
 from moorage.deploy.status import ServerStatus, Status, how_it_ended
+from moorage.deploy.status_software import software_rows
 from moorage.rows import Level, Row
 from moorage.servers.run_results import RunStatus
 
@@ -25,6 +26,8 @@ def status_rows(server: ServerStatus) -> list[Row]:
         server: The server.
     """
     rows = list(_deployed_rows(server)) if server.is_deployed else []
+    if server.software is not None:
+        rows += software_rows(server.software)
     if (certificate := server.certificate) is not None:
         names = ", ".join(certificate.names) or certificate.subject
         until = f"{certificate.not_after:%Y-%m-%d} ({certificate.days_left} days left)"

@@ -65,6 +65,7 @@ def desired(answers: Answers, materials: Materials, platform: Platform, slot: Sl
         *_activity_files(),
         *collect_files(answers, platform.store_id),
         *_files_of_nginx_unit(),
+        *_needrestart_files(),
         *acme_files(answers, materials),
         *_nginx_files(answers, materials, platform, slot),
         *_hook_files(materials),
@@ -179,6 +180,8 @@ def _folders(answers: Answers) -> tuple[DesiredFolder, ...]:
         DesiredFolder(f"{layout.REGISTRY_ETC}/green", "the registry's configuration, slot green"),
         DesiredFolder(layout.NGINX_ETC, "holds nginx's files"),
         DesiredFolder(layout.NGINX_DROP_INS, "holds settings of nginx's unit"),
+        DesiredFolder(layout.NEEDRESTART_ETC, "holds settings of needrestart"),
+        DesiredFolder(layout.NEEDRESTART_SCRIPTS, "holds commands of needrestart"),
     ]
     if answers.ssl.mode != "none":
         folders.append(DesiredFolder(layout.TLS_ETC, "holds the certificate", mode=0o700))
@@ -331,6 +334,16 @@ def _files_of_nginx_unit() -> list[DesiredFile]:
             Effect.NGINX,
             "restarts nginx after a crash",
         ),
+    ]
+
+
+def _needrestart_files() -> list[DesiredFile]:
+    """Return what keeps needrestart, if it is or will be installed, from failing requests."""
+    reason = "keeps updates of libraries from failing requests"
+    config = render("needrestart/moorage.conf")
+    return [
+        DesiredFile(layout.NEEDRESTART_CONFIG, config, Effect.NOTHING, reason),
+        _script(layout.NEEDRESTART_NGINX, "restart_nginx.sh", Effect.NOTHING, reason),
     ]
 
 

@@ -40,6 +40,11 @@ DEPLOY_HOOK = f"{ACME_ETC}/deploy.sh"
 CLEAR_SOCKETS = f"{ETC}/clear-sockets.sh"
 NGINX_DROP_INS = "/etc/systemd/system/nginx.service.d"
 NGINX_DROP_IN = f"{NGINX_DROP_INS}/moorage.conf"
+NEEDRESTART_ETC = "/etc/needrestart/conf.d"
+NEEDRESTART_SCRIPTS = "/etc/needrestart/restart.d"
+NEEDRESTART_CONFIG = f"{NEEDRESTART_ETC}/moorage.conf"
+NEEDRESTART_NGINX = f"{NEEDRESTART_SCRIPTS}/nginx.service"
+"""Run by needrestart in place of a restart of nginx."""
 CERTBOT_DROP_INS = "/etc/systemd/system/certbot.service.d"
 CERTBOT_DROP_IN = f"{CERTBOT_DROP_INS}/moorage.conf"
 LINEAGE = "moorage"
@@ -87,7 +92,8 @@ CHECKS = f"{STATE}/check"
 MANAGED = (
     ETC, NGINX_ETC, NGINX_SITE, NGINX_HTTP, NGINX_DROP_INS, UNIT, CERTBOT_DROP_INS, RENEWAL,
     CHALLENGES, UPLOADS_SERVICE, UPLOADS_TIMER, ACTIVITY_SERVICE, ACTIVITY_TIMER,
-    RECOVER_SERVICE, COLLECT_SERVICE, COLLECT_TIMER, ADDITIONS,
+    RECOVER_SERVICE, COLLECT_SERVICE, COLLECT_TIMER, NEEDRESTART_ETC, NEEDRESTART_SCRIPTS,
+    ADDITIONS,
 )  # fmt: skip
 """The paths that the probe reads: Moorage's files and folders, and certbot's renewal file."""
 COLLECT_FILES = (COLLECT_SCRIPT, COLLECT_SETTINGS, IMAGES_SCRIPT, COLLECT_SERVICE, COLLECT_TIMER)

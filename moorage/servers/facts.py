@@ -169,6 +169,19 @@ _WAITS = "grace"
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """The version of a package that apt would install.
+
+    Attributes:
+        version: The version.
+        is_security: Whether it is in the distribution's security updates.
+    """
+
+    version: str
+    is_security: bool = False
+
+
+@dataclass(frozen=True)
 class Facts:
     """The facts that the probe read from a server.
 
@@ -197,6 +210,8 @@ class Facts:
         programs: What is left of the slots' programs, by slot: ``whole``, ``missing`` or
             ``damaged``; none for slots from before programs were kept.
         images: The folders that the registry's slots store images in, by path.
+        candidates: The versions that apt would install, by package; none if it was not asked.
+        lists_at: When apt fetched its lists, in seconds since 1970; None if it was not asked.
         offers_njs: Whether the package lists have nginx's njs module; None if it is installed, or
             if no lists have been fetched yet.
         certbot_log: The lines about renewals in certbot's log, in order.
@@ -237,6 +252,8 @@ class Facts:
     image: str | None = None
     programs: Mapping[str, str] = field(default_factory=dict)
     images: Mapping[str, ImagesFolder] = field(default_factory=dict)
+    candidates: Mapping[str, Candidate] = field(default_factory=dict)
+    lists_at: float | None = None
     offers_njs: bool | None = None
     certbot_log: tuple[str, ...] = ()
     certbot_next: float | None = None

@@ -12,6 +12,7 @@ from itertools import zip_longest
 
 from moorage.errors import MoorageError
 from moorage.servers.facts import (
+    Candidate,
     Disk,
     Draining,
     Facts,
@@ -47,6 +48,7 @@ def probe(
     image: str | None = None,
     storage: str | None = None,
     nginx: bool = False,
+    updates: bool = False,
     first: tuple[str, Callable[[bytes], None]] | None = None,
     cancel: Cancel | None = None,
 ) -> Facts:
@@ -59,6 +61,7 @@ def probe(
         image: The container image to look for.
         storage: The folder that images are stored in.
         nginx: Whether to read nginx's configuration, including other sites.
+        updates: Whether to ask apt which versions it would install; takes it a while.
         first: A file to read before everything else, and a function that takes its content as
             soon as it arrives.
         cancel: Stops waiting when set.
@@ -71,6 +74,7 @@ def probe(
         MoorageError: The probe failed or its output is invalid.
     """
     head = [engine or "-", image or "-", storage or "-", "yes" if nginx else "-"]
+    head.append("yes" if updates else "-")
     head.append(first[0] if first is not None else "-")
     payload = "".join(f"{line}\n" for line in [*head, *managed]).encode()
     started = time.time()
@@ -195,6 +199,10 @@ def parse(
         images={
             path: ImagesFolder(has == "yes", marker) for path, has, marker in rows.get("images", [])
         },
+        candidates={
+            row[0]: Candidate(row[1], row[2] == "security") for row in rows.get("candidate", [])
+        },
+        lists_at=max((_seconds(row[0]) for row in rows.get("lists", [])), default=None),
         offers_njs=single("njs") == "yes" if "njs" in rows else None,
         certbot_log=tuple(row[0] for row in rows.get("certbot_log", [])),
         certbot_next=_seconds(single("certbot_next")) if single("certbot_next") else None,

@@ -1,8 +1,9 @@
 # Reads all facts about a server in one go. Changes nothing.
 #
 # Standard input: one line each: the container engine or "-", the image's name or "-",
-# the folder that images are stored in or "-", whether to read nginx's configuration (yes or "-"),
-# the file to read before everything else or "-"; then one path of a managed file or folder a line.
+# the folder that images are stored in or "-", whether to read nginx's configuration (yes or "-"), whether
+# to ask apt for updates (yes or "-"), the file to read before everything else or "-"; then one path of a
+# managed file or folder a line.
 # run/causes.sh is prepended to this script.
 # Standard output: lines "FACT<tab>...", the line "@files", then a tar of the managed files.
 # shellcheck shell=sh
@@ -12,6 +13,7 @@ IFS= read -r engine
 IFS= read -r image
 IFS= read -r storage
 IFS= read -r reads_nginx
+IFS= read -r asks_apt
 IFS= read -r first
 
 tab=$(printf '\t')
@@ -77,6 +79,19 @@ if [ "${packages#*"package${tab}libnginx-mod-http-js$tab"}" = "$packages" ] &&
     *'Candidate: (none)'* | '') fact njs no ;;
     *) fact njs yes ;;
     esac
+fi
+# The versions that apt would install, from the lists it has, and when it fetched them.
+if [ "$asks_apt" = yes ] && [ -n "$packages" ] && [ -d /var/lib/apt/lists ]; then
+    stat -c "lists$tab%Y" /var/lib/apt/lists /var/lib/apt/lists/partial \
+        /var/lib/apt/periodic/update-success-stamp 2>/dev/null
+    # A line "NAME:", then "  Candidate: VERSION" and the versions, each with the lists that have it.
+    timeout 10 apt-cache policy docker-registry nginx 2>/dev/null | awk -v OFS='\t' '
+        function report() { if (candidate != "") print "candidate", name, candidate, is_security ? "security" : "" }
+        /^[^ ]/ { report(); name = substr($1, 1, length($1) - 1); candidate = version = ""; is_security = 0 }
+        $1 == "Candidate:" && $2 != "(none)" { candidate = $2 }
+        /^ (\*\*\*|   ) [^ ]/ { version = $(NF - 1) }
+        /^        / && version == candidate && $3 ~ /-security\// { is_security = 1 }
+        END { report() }'
 fi
 if command -v systemctl >/dev/null 2>&1; then
     # Prints the output of a unit's last start. (In a run, journal() prints it since a mark.)

@@ -122,6 +122,7 @@ stage_files
 if [ "$plan_slot_to" != "$plan_slot_from" ]; then place_program; fi
 place_files '/etc/moorage/*'
 place_files '/etc/systemd/*'
+place_files '/etc/needrestart/*'
 # A changed unit always uses the other slot.
 if [ "$plan_slot_to" != "$plan_slot_from" ]; then start_slot; fi
 if [ "$plan_proves" = yes ] && [ "$takes_program" = yes ]; then

@@ -124,7 +124,10 @@ def _offer_as_security_update(server: LabServer, version: str) -> None:
         "'Suite: stable-security' 'Codename: bookworm-security' "
         "\"Date: $(date -Ru)\" 'SHA256:'; "
         "printf ' %s %s Packages\\n' $(sha256sum <Packages | cut -d' ' -f1) "
-        "$(stat -c %s Packages); } >Release && apt-get update -qq"
+        "$(stat -c %s Packages); } >Release && ln -s packages /srv/invented-security && "
+        "ln -s packages/docker-registry_*.deb /srv && "
+        "echo 'deb [trusted=yes] file:/srv invented-security/' "
+        ">/etc/apt/sources.list.d/invented.list && apt-get update -qq"
     )
 
 

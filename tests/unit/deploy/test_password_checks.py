@@ -76,7 +76,7 @@ class _Answering:
     def run(
         self, script: str, *, on_stdout: Callable[[bytes], None], payload: bytes, **_: object
     ) -> Completed:
-        assert payload.splitlines()[4] == b"/etc/hashes"
+        assert payload.splitlines()[5] == b"/etc/hashes"
         for piece in (b"first\tci:one\nfir", b"st\tana:two\nfirst_", b"read\n"):
             on_stdout(piece)
         assert self._taken.is_set(), "the file is taken before the rest is there"

@@ -123,7 +123,7 @@ def test_a_bare_server_needs_every_change() -> None:
         "nginx: start",
     ]
     summary = Plan((plan,), MATERIALS).summary
-    assert summary == "1 server: 5 packages, 29 files new, no files removed, 3 service actions"
+    assert summary == "1 server: 5 packages, 27 files new, no files removed, 3 service actions"
 
 
 def test_a_deployed_server_needs_no_change() -> None:

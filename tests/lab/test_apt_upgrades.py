@@ -125,7 +125,7 @@ def _offer_as_security_update(server: LabServer, version: str) -> None:
         "\"Date: $(date -Ru)\" 'SHA256:'; "
         "printf ' %s %s Packages\\n' $(sha256sum <Packages | cut -d' ' -f1) "
         "$(stat -c %s Packages); } >Release && ln -s packages /srv/invented-security && "
-        "ln -s packages/docker-registry_*.deb /srv && "
+        "ln -s /srv/packages/docker-registry_*.deb /srv && "
         "echo 'deb [trusted=yes] file:/srv invented-security/' "
         ">/etc/apt/sources.list.d/invented.list && apt-get update -qq"
     )

@@ -89,7 +89,7 @@ if [ "$asks_apt" = yes ] && [ -n "$packages" ] && [ -d /var/lib/apt/lists ]; the
         function report() { if (candidate != "") print "candidate", name, candidate, is_security ? "security" : "" }
         /^[^ ]/ { report(); name = substr($1, 1, length($1) - 1); candidate = version = ""; is_security = 0 }
         $1 == "Candidate:" && $2 != "(none)" { candidate = $2 }
-        /^ (\*\*\*|   ) [^ ]/ { version = $(NF - 1) }
+        /^ (\*\*\*|   ) [^ ]/ { version = $1 == "***" ? $2 : $1 }
         /^        / && version == candidate && $3 ~ /-security\// { is_security = 1 }
         END { report() }'
 fi

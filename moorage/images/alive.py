@@ -252,7 +252,9 @@ class _Marking:
 
     def _is_manifest(self, name: str, child: Descriptor) -> bool:
         is_here = child.digest in self._tree.repositories[name].manifests
-        is_one = child.media_type in INDEXES | IMAGES and child.digest in self._tree.blobs
+        # One that no link names was deleted by its digest: clients do not get it. It is not read,
+        # and what else the index needs is known.
+        is_one = child.media_type in INDEXES | IMAGES and child.digest in self._manifests
         return is_here or is_one
 
     def _mark_everything(self, name: str, digest: str) -> None:

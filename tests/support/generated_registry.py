@@ -87,6 +87,7 @@ class GeneratedRegistry:
             self._moved, self._multi_platform, self._nested, self._attested, self._cosigned,
             self._upload, self._layer_only, self._torn_tag, self._ghost, self._by_sha512,
             self._buildkit_cache, self._untagged_referrers, self._foreign, self._unlinked_child,
+            self._without_child,
         ]  # fmt: skip
 
     def _content(self) -> bytes:
@@ -188,6 +189,18 @@ class GeneratedRegistry:
         """A tag whose manifest was deleted by its digest."""
         image = self._image(name, "unlinked")
         self._link(name, f"_manifests/revisions/{image['digest'].replace(':', '/')}").unlink()
+
+    def _without_child(self, name: str) -> None:
+        """An index one of whose images was deleted by its digest."""
+        left, deleted = self._image(name), self._image(name)
+        tags = self._chance.choice((("partly",), ()))
+        inner = self.registry.index(name, [left, deleted], *tags)
+        self.registry.index(name, [inner, deleted], *self._chance.choice((("partly-deep",), ())))
+        self._link(name, f"_manifests/revisions/{deleted['digest'].replace(':', '/')}").unlink()
+        if self._chance.random() < 0.3:
+            self._data(deleted["digest"]).unlink()
+        self._manifests.remove(deleted)
+        self._untagged.remove(deleted)
 
     def _foreign(self, name: str) -> None:
         for folder in ("_manifests/tags/latest", "_manifests", ""):

@@ -134,7 +134,9 @@ class PlainCollector:
                 self._frozen.add(name)
                 continue
             for child in manifest.get("manifests", ()):
-                is_one = child["mediaType"] in _READABLE and child["digest"] in self._data
+                # One that no link names was deleted by its digest: clients do not get it.
+                is_named = child["digest"] in manifests and self._read(child["digest"])
+                is_one = child["mediaType"] in _READABLE and is_named
                 if child["digest"] in self._revisions[name] or is_one:
                     self.live.add((name, child["digest"]))
         return before != (len(self.live), len(self.live_tags), len(self._frozen))

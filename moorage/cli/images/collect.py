@@ -8,6 +8,8 @@ import click
 
 from moorage.cli.images.open_images import (
     accepts_store,
+    change_options,
+    check_can_confirm,
     open_images,
     parse_image_arguments,
     run_change,
@@ -57,7 +59,7 @@ class _Duration(click.ParamType[float]):
 @click.option(
     "--purge", is_flag=True, help="Empty the trash at once. What was in it cannot be restored."
 )
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@change_options
 @click.pass_context
 def command(
     context: click.Context,
@@ -68,6 +70,7 @@ def command(
     untagged_now: bool,
     purge: bool,
     yes: bool,
+    dry_run: bool,
     **options: Any,
 ) -> int:
     """Free the space that nothing needs: garbage collection (gc, clean up, prune).
@@ -81,12 +84,11 @@ def command(
     goes to the trash, where it still takes up space for 7 days; 'moorage images restore' brings it
     back. The run continues on the server if the connection is lost. Ctrl-C cancels it.
     """
-    from moorage.cli.confirmation import require_confirmation
     from moorage.deploy.images_run import plan_collect
 
     arguments = parse_image_arguments(context, options)
     output = arguments.output
-    require_confirmation(output, yes, "Add --yes to collect without being asked.")
+    check_can_confirm(output, yes=yes, dry_run=dry_run, what="collect")
     with open_images(arguments) as runner:
         plan = runner.query(
             lambda: plan_collect(
@@ -111,11 +113,15 @@ def command(
             question = "Move this to the trash and empty the trash? This cannot be undone."
         elif plan.collection.is_empty:
             question = "Delete this from the trash? This cannot be undone."
-        if not yes and not runner.asker.confirm(question):
-            output.message("Nothing was changed.")
-            return ExitCode.FAILED
         return run_change(
-            runner, plan.read, plan.task, _as_json(plan), ("blobs", "bytes", "purged", "held_ms")
+            runner,
+            plan.read,
+            plan.task,
+            _as_json(plan),
+            ("blobs", "bytes", "purged", "held_ms"),
+            question=question,
+            yes=yes,
+            dry_run=dry_run,
         )
 
 

@@ -9,13 +9,14 @@ import click
 from moorage.cli.images.open_images import (
     NAMES,
     accepts_store,
+    change_options,
+    check_can_confirm,
     open_images,
     parse_image_arguments,
     run_change,
     show_packages,
 )
 from moorage.cli.users.open_users import deployment_arguments
-from moorage.errors import ExitCode
 
 if TYPE_CHECKING:
     from moorage.cli.output import Output
@@ -30,9 +31,9 @@ Examples:
 
 @click.command("delete", epilog=_EXAMPLES)
 @deployment_arguments(NAMES)
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@change_options
 @click.pass_context
-def command(context: click.Context, /, *, yes: bool, **options: Any) -> int:
+def command(context: click.Context, /, *, yes: bool, dry_run: bool, **options: Any) -> int:
     """Delete tags, or whole repositories.
 
     REPOSITORY without a tag deletes everything in it; it no longer appears in the catalog.
@@ -41,12 +42,11 @@ def command(context: click.Context, /, *, yes: bool, **options: Any) -> int:
     The tags go to the trash: 'moorage images restore' brings them back. The space is freed by
     'moorage images collect', which removes what no other tag needs.
     """
-    from moorage.cli.confirmation import require_confirmation
     from moorage.deploy.images_run import plan_delete
 
     arguments = parse_image_arguments(context, options, NAMES)
     output = arguments.output
-    require_confirmation(output, yes, "Add --yes to delete the images without being asked.")
+    check_can_confirm(output, yes=yes, dry_run=dry_run, what="delete the images")
     with open_images(arguments) as runner:
         plan = runner.query(
             lambda: plan_delete(runner.deployment, arguments.words, accepts_store(runner))
@@ -55,11 +55,16 @@ def command(context: click.Context, /, *, yes: bool, **options: Any) -> int:
             _show(output, plan)
         count = len(plan.tags) + len(plan.repositories)
         names = arguments.words[0] if count == 1 else f"these {count}"
-        if not yes and not runner.asker.confirm(f"Delete {names}?"):
-            output.message("Nothing was changed.")
-            return ExitCode.FAILED
+        question = f"Delete {names}?"
         return run_change(
-            runner, plan.read, plan.task, _as_json(plan), ("repositories", "tags", "held_ms")
+            runner,
+            plan.read,
+            plan.task,
+            _as_json(plan),
+            ("repositories", "tags", "held_ms"),
+            question=question,
+            yes=yes,
+            dry_run=dry_run,
         )
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -24,11 +24,42 @@ if TYPE_CHECKING:
     from moorage.deploy.store import Store
     from moorage.images.task import Task
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 NAMES = "REPOSITORY[:TAG]..."
 _CANCELLING = (
     "Cancelling: what has been moved to the trash stays there, nothing more is moved. "
     "Press Ctrl-C again to exit without waiting."
 )
+
+
+def change_options(function: _Function) -> _Function:
+    """Add ``--yes`` and ``--dry-run``; see :func:`check_can_confirm` and :func:`run_change`."""
+    yes = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+    dry_run = click.option(
+        "--dry-run",
+        is_flag=True,
+        help="Show the plan only. Exits with 3 if there is something to do.",
+    )
+    decorated: _Function = yes(dry_run(function))
+    return decorated
+
+
+def check_can_confirm(output: Output, *, yes: bool, dry_run: bool, what: str) -> None:
+    """Check that the operator can be asked, has passed ``--yes``, or wants the plan only.
+
+    Args:
+        output: The output.
+        yes: Whether ``--yes`` was passed.
+        dry_run: Whether ``--dry-run`` was passed.
+        what: What is done with ``--yes``, such as "delete the images".
+
+    Raises:
+        WrongUsageError: None of them.
+    """
+    from moorage.cli.confirmation import require_confirmation
+
+    advice = f"Add --yes to {what} without being asked, or --dry-run to see the plan only."
+    require_confirmation(output, yes or dry_run, advice)
 
 
 def parse_names(context: click.Context, options: dict[str, Any]) -> Arguments:
@@ -118,9 +149,17 @@ def read_images(runner: Runner) -> tuple[ImagesRead, Activity]:
 
 
 def run_change(
-    runner: Runner, read: ImagesRead, task: Task, plan: dict[str, object], what: Sequence[str]
+    runner: Runner,
+    read: ImagesRead,
+    task: Task,
+    plan: dict[str, object],
+    what: Sequence[str],
+    *,
+    question: str,
+    yes: bool,
+    dry_run: bool,
 ) -> int:
-    """Run a confirmed change and print its result.
+    """Confirm a change that was shown, run it and print its result.
 
     Args:
         runner: The open deployment.
@@ -128,12 +167,25 @@ def run_change(
         task: The task of the run.
         plan: The plan for ``--json``.
         what: The names of the numbers to print, in order.
+        question: The question.
+        yes: Whether it is not asked.
+        dry_run: Whether to stop here.
 
     Returns:
         The exit code.
     """
     from moorage.cli.errors import WasInterruptedError
     from moorage.deploy.images_run import change_images
+
+    if dry_run:
+        if runner.output.as_json:
+            runner.output.emit({"exit_code": int(ExitCode.CHANGES), "plan": plan})
+        else:
+            runner.output.message("Nothing was changed, because of --dry-run.")
+        return ExitCode.CHANGES
+    if not yes and not runner.asker.confirm(question):
+        runner.output.message("Nothing was changed.")
+        return ExitCode.FAILED
 
     def cancel() -> None:
         runner.message(_CANCELLING)

@@ -9,13 +9,14 @@ import click
 from moorage.cli.images.open_images import (
     NAMES,
     accepts_store,
+    change_options,
+    check_can_confirm,
     open_images,
     parse_names,
     run_change,
     show_packages,
 )
 from moorage.cli.users.open_users import deployment_arguments
-from moorage.errors import ExitCode
 
 _EXAMPLES = """\b
 Examples:
@@ -27,20 +28,19 @@ Examples:
 
 @click.command("restore", epilog=_EXAMPLES)
 @deployment_arguments(f"[{NAMES}]")
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@change_options
 @click.pass_context
-def command(context: click.Context, /, *, yes: bool, **options: Any) -> int:
+def command(context: click.Context, /, *, yes: bool, dry_run: bool, **options: Any) -> int:
     """Bring images back from the trash, with their tags.
 
     Without names, brings back everything in the trash. A tag that was pushed again since stays as
     it is now, and the deleted image can be pulled by its digest. Exits with 1 then.
     """
-    from moorage.cli.confirmation import require_confirmation
     from moorage.deploy.images_run import plan_restore
 
     arguments = parse_names(context, options)
     output = arguments.output
-    require_confirmation(output, yes, "Add --yes to restore without being asked.")
+    check_can_confirm(output, yes=yes, dry_run=dry_run, what="restore")
     with open_images(arguments) as runner:
         plan = runner.query(
             lambda: plan_restore(runner.deployment, arguments.words, accepts_store(runner))
@@ -54,10 +54,8 @@ def command(context: click.Context, /, *, yes: bool, **options: Any) -> int:
                 )
             show_packages(output, plan.read)
         what = ", ".join(arguments.words) or "everything in the trash"
-        if not yes and not runner.asker.confirm(f"Restore {what}?"):
-            output.message("Nothing was changed.")
-            return ExitCode.FAILED
+        question = f"Restore {what}?"
         return run_change(
             runner, plan.read, plan.task, {"names": list(arguments.words)},
-            ("restored", "kept_tags"),
+            ("restored", "kept_tags"), question=question, yes=yes, dry_run=dry_run,
         )  # fmt: skip

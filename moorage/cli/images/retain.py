@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from moorage.cli.images.open_images import open_images, run_change
+from moorage.cli.images.open_images import (
+    change_options,
+    check_can_confirm,
+    open_images,
+    run_change,
+)
 from moorage.cli.users.open_users import deployment_arguments, parse_arguments
 from moorage.errors import ExitCode
 
@@ -26,9 +31,9 @@ _SHORT = 19
 
 @click.command("retain", epilog=_EXAMPLES)
 @deployment_arguments()
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@change_options
 @click.pass_context
-def command(context: click.Context, /, *, yes: bool, **options: Any) -> int:
+def command(context: click.Context, /, *, yes: bool, dry_run: bool, **options: Any) -> int:
     """Remove the tags that the retention rules do not keep (clean up, prune, expire).
 
     The rules are under 'retention' in FILE; with --server, those that were applied last. The first
@@ -38,12 +43,11 @@ def command(context: click.Context, /, *, yes: bool, **options: Any) -> int:
     The tags go to the trash: 'moorage images restore' brings them back. The space is freed by
     'moorage images collect'. A tag that is pushed or pulled before the run begins stays.
     """
-    from moorage.cli.confirmation import require_confirmation
     from moorage.deploy.retain import plan_retain, tags_text
 
     arguments = parse_arguments(context, options)
     output = arguments.output
-    require_confirmation(output, yes, "Add --yes to remove the tags without being asked.")
+    check_can_confirm(output, yes=yes, dry_run=dry_run, what="remove the tags")
     with open_images(arguments) as runner:
         plan = runner.query(lambda: plan_retain(runner.deployment))
         if not output.as_json:
@@ -54,10 +58,16 @@ def command(context: click.Context, /, *, yes: bool, **options: Any) -> int:
         if not plan.has_changes:
             return ExitCode.DONE
         question = f"Move {tags_text(len(plan.task.tags))} to the trash?"
-        if not yes and not runner.asker.confirm(question):
-            output.message("Nothing was changed.")
-            return ExitCode.FAILED
-        return run_change(runner, plan.read, plan.task, _as_json(plan), ("tags", "held_ms"))
+        return run_change(
+            runner,
+            plan.read,
+            plan.task,
+            _as_json(plan),
+            ("tags", "held_ms"),
+            question=question,
+            yes=yes,
+            dry_run=dry_run,
+        )
 
 
 def _lines(plan: RetainPlan) -> Iterator[Line]:

@@ -82,6 +82,11 @@ def parse_arguments(context: click.Context, options: dict[str, Any], *names: str
     words: tuple[str, ...] = options.pop("words")
     addresses, key = options.pop("addresses"), options.pop("key")
     accepted = options.pop("accepted_host_keys")
+    if addresses and words and _is_answers_file(words[0]):
+        raise click.UsageError(
+            f"FILE ({words[0]}) and --server are both given, but a command takes one of them.",
+            context,
+        )
     expected = " ".join(names)
     count = len(words) if addresses else len(words) - 1
     takes_more = expected.endswith("...")
@@ -108,6 +113,10 @@ def parse_arguments(context: click.Context, options: dict[str, Any], *names: str
         raise click.UsageError(f"Expected {expected} with --server.{too_many}", context)
     servers = parse_server_options(context, addresses, key)
     return Arguments(context, None, servers, words, accepted)
+
+
+def _is_answers_file(word: str) -> bool:
+    return Path(word).suffix in {".yml", ".yaml"} and ":" not in word
 
 
 @dataclass

@@ -132,8 +132,10 @@ def test_every_printed_field_is_documented(moorage: Moorage, file: Path, words: 
     value = moorage("images", command, str(file), *rest, "--json").json
 
     section = PAGE.read_text().partition("\n## JSON\n")[2]
-    documented = {"exit_code", *re.findall(r"`([a-z_]+)(?:\[\])?`", section)}
+    documented = set(re.findall(r"`([a-z_]+)(?:\[\])?`", section))
     documented |= {name for path in re.findall(r"`([a-z_.\[\]]+)`", section)
                    for name in re.findall("[a-z_]+", path)}  # fmt: skip
     printed = {name for path in _printed(value) for name in re.findall("[a-z_]+", path)}
     assert printed - documented == set()
+    assert "exit_code" in _documented("`images list`, and `images show` with a repository only:")
+    assert "`images show` with an image has `exit_code`," in section

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -118,6 +119,48 @@ def test_it_asks(moorage: Moorage, file: Path, servers: FakeServers) -> None:
     assert outcome.code == 2
     assert "--yes" in outcome.stderr
     assert servers[ONE].runs == 0
+
+
+@pytest.mark.parametrize(
+    "words", [("retain",), ("delete", "other:old"), ("collect", "--untagged-now"), ("restore",)]
+)
+def test_a_dry_run_shows_the_plan_and_changes_nothing(
+    moorage: Moorage, file: Path, servers: FakeServers, registry: StoredRegistry,
+    words: tuple[str, ...],
+) -> None:  # fmt: skip
+    registry.blob("other", b"orphan")
+    for path in registry.v2.glob("blobs/sha256/*/*/data"):
+        os.utime(path, (1, 1))
+    entry = json.dumps(["repositories/gone/_manifests/tags/v1", "", 0])
+    servers[ONE].trash = f"run1.000\tchecked\t{int(time.time())}\n0\n{entry}\n\n".encode()
+    command, *names = words
+    options = ("--young", "0s", "--purge") if command == "collect" else ()
+    call = ("images", command, str(file), *names, *options)
+    refused = moorage(*call)
+    assert refused.code == 2
+    assert "--dry-run" in refused.stderr
+    shown = moorage(*call, "--dry-run")
+    assert shown.code == 3, shown.stderr
+    assert "Nothing was changed, because of --dry-run." in shown.stderr
+    value = moorage(*call, "--dry-run", "--yes", "--json").json
+    assert value.keys() == {"exit_code", "plan"}
+    assert value["exit_code"] == 3
+    assert servers[ONE].runs == 0
+
+
+@pytest.mark.parametrize(
+    "words", [("images", "list"), ("images", "show"), ("images", "trash"), ("images", "delete"),
+              ("images", "retain"), ("users", "list"), ("users", "remove"), ("history",),
+              ("activity",), ("status",), ("logs",)],
+)  # fmt: skip
+def test_a_file_and_servers_are_one_too_many(
+    moorage: Moorage, file: Path, servers: FakeServers, words: tuple[str, ...]
+) -> None:
+    outcome = moorage(*words, str(file), "--server", f"root@{ONE}")
+    assert outcome.code == 2
+    assert "FILE" in outcome.stderr
+    assert "--server" in outcome.stderr
+    assert not servers.opened
 
 
 def test_without_rules_it_says_so(moorage: Moorage, file: Path) -> None:

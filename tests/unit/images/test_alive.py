@@ -127,7 +127,7 @@ def plainly(registry: Registry, limits: Limits) -> tuple[set[tuple[str, str]], s
                     continue
                 for child in manifest.children:
                     is_here = child.digest in repository.manifests
-                    if is_here or (child.media_type and child.digest in registry.tree.blobs):
+                    if is_here or (child.media_type and child.digest in registry.manifests):
                         live.add((name, child.digest))
         if before == (len(live), len(whole)):
             break

@@ -369,6 +369,12 @@ def test_whatever_ends_an_upgrade_serves_one_whole_program(
             wrong.append(f"{step} {fault}: the next upgrade does not complete")
         if left := leftovers(server):
             wrong.append(f"{step} {fault}: {left}")
+    # And as if dpkg had been killed.
+    offer_package(server, "2.8.200-1")
+    status = "/^Package: docker-registry$/,/^$/s/^Status: .*/Status: install ok half-configured/"
+    server.run(f"sed -i '{status}' /var/lib/dpkg/status && touch /var/lib/dpkg/updates/0001")
+    assert _upgrade(operator, answers) == "done"
+    assert _serving(server) == digest_of(server, "2.8.200-1")
     assert not wrong, "\n".join(wrong)
 
 

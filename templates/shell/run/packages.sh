@@ -6,6 +6,7 @@
 image_before=
 
 install_packages() {
+    configure_registry
     list_packages >packages.before || cannot_write "$run/packages.before"
     # Continue if a mirror is unreachable: another can have the packages. If the installation fails,
     # the unreachable mirror is part of the reason.
@@ -30,9 +31,18 @@ install_packages() {
     fi
 }
 
+# A run that was killed can have left the registry's package unpacked; apt does nothing until it is configured.
+configure_registry() {
+    # shellcheck disable=SC2016 # dpkg-query fills this in, not the shell
+    case "$(dpkg-query -W -f '${db:Status-Status}' docker-registry 2>/dev/null)" in
+    unpacked | half-configured) dpkg --force-confold --configure docker-registry </dev/null 2>&1 | grep -v 'docker-registry\.service' ;;
+    esac
+}
+
 # Installs the wanted version of the registry's package, and changes no other package. The lists were fetched
 # for the plan.
 upgrade_package() {
+    configure_registry
     set -- --no-install-recommends --only-upgrade --allow-downgrades install "docker-registry=$plan_package_version"
     apt -s "$@" >try.log || fail packages_not_installed "$(why_apt '')"
     more=$(sed -n 's/^\(Inst\|Remv\) \([^ ]*\).*/\2/p' try.log | grep -vx docker-registry | tr '\n' ' ')

@@ -216,8 +216,8 @@ class WizardApp(DeploymentApp):
         self.opening.open_logs(event.rows)
 
     @on(ImagesRequested)
-    def _open_images(self) -> None:
-        self.opening.open_images()
+    def _open_images(self, event: ImagesRequested) -> None:
+        self.opening.open_images(event.repository)
 
     @on(DraftChanged)
     def _draft_changed(self) -> None:

@@ -120,7 +120,15 @@ class LogsRequested(Message):
 
 
 class ImagesRequested(Message):
-    """Open the images of the open deployment."""
+    """Open the images of the open deployment.
+
+    Attributes:
+        repository: The repository to go to; empty for none.
+    """
+
+    def __init__(self, repository: str = "") -> None:
+        super().__init__()
+        self.repository = repository
 
 
 class ConnectRequested(Message):

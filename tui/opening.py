@@ -410,8 +410,12 @@ class Opening:
 
         self._app.push_screen(LogsScreen(answers, self.asker, self._open_transport, rows))
 
-    def open_images(self) -> None:
-        """Open the images of the open deployment."""
+    def open_images(self, repository: str = "") -> None:
+        """Open the images of the open deployment.
+
+        Args:
+            repository: The repository to go to; empty for none.
+        """
         session = self._session
         if session is None:
             return
@@ -424,7 +428,7 @@ class Opening:
         from screens.images.source import ImagesOnServers
 
         source = ImagesOnServers(answers, self.asker, self._open_transport)
-        self._app.push_screen(ImagesScreen(source, session.draft.registry_name))
+        self._app.push_screen(ImagesScreen(source, session.draft.registry_name, repository))
 
     # --- from a server --------------------------------------------------------------------
 

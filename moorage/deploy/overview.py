@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import threading
 import time
@@ -71,13 +70,6 @@ class Overview:
         if self.days_left is not None:
             parts.append(f"certificate {self.days_left} days")
         return ", ".join(parts)
-
-    @property
-    def when(self) -> str:
-        """The time it was read, in words."""
-        then = datetime.datetime.fromtimestamp(self.at).astimezone()
-        today = datetime.datetime.now().astimezone().date()
-        return f"{then:%H:%M}" if then.date() == today else f"{then:%Y-%m-%d %H:%M}"
 
 
 def overview_of(status: Status) -> Overview:

@@ -51,6 +51,11 @@ class Collection:
         """Whether there is nothing to move."""
         return not self.entries
 
+    @property
+    def removes_checks(self) -> bool:
+        """Whether the repository of Moorage's own checks goes; no other goes entirely."""
+        return any(each.is_repository and each.repository == VERIFY for each in self.entries)
+
 
 def plan_collection(
     stored: Stored,

@@ -29,9 +29,9 @@ def _age(at: int) -> str:
 
 _AT = Column[Event]("When", lambda row: _age(row.at), 11)
 _KIND = Column[Event]("What", lambda row: _SIGNS.get(row.kind, row.kind), 8)
-_USER = Column[Event]("User", lambda row: row.user or "-", 12)
-_IMAGE = Column[Event]("Image", lambda row: row.image, 0)
-_SERVER = Column[Event]("Server", lambda row: row.server, 16)
+_USER = Column[Event]("User", lambda row: row.user or "-", 12, is_name=True)
+_IMAGE = Column[Event]("Image", lambda row: row.image, 0, is_name=True)
+_SERVER = Column[Event]("Server", lambda row: row.server, 16, is_name=True)
 _ROOM_FOR_SERVER = 84
 
 _STATUS = Column[Failures]("Status", lambda row: str(row.status), 6)

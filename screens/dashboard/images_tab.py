@@ -24,12 +24,12 @@ from tui.widgets.storage_bar import StorageBar
 
 _MOST = 100
 """Repositories in each table; the Images screen has all of them."""
-_NAME = Column[RepositoryUsage]("Repository", lambda row: row.name, 0)
+_NAME = Column[RepositoryUsage]("Repository", lambda row: row.name, 0, is_name=True)
 _TAGS = Column[RepositoryUsage]("Tags", lambda row: str(len(row.tags)), 5, is_figure=True)
 _SIZE = Column[RepositoryUsage]("Size", lambda row: size_text(row.size), 8, is_figure=True)
 _OWN = Column[RepositoryUsage]("Own", lambda row: size_text(row.own_size), 8, is_figure=True)
 _PUSHED = Column[RepositoryUsage]("Last push", lambda row: age_text(row.pushed, time.time()), 11)
-_BY = Column[RepositoryUsage]("By", lambda row: row.pushed_by or "-", 14)
+_BY = Column[RepositoryUsage]("By", lambda row: row.pushed_by or "-", 14, is_name=True)
 _ROOM_FOR_ALL = 44
 
 
@@ -112,6 +112,8 @@ class ImagesTab(Tab[Space]):
         return bool(self.query_one(_Largest).rows)
 
     def open_selected(self) -> None:
-        """Open the Images screen."""
+        """Open the selected repository on the Images screen."""
         self.expire()
-        self.post_message(ImagesRequested())
+        tables = list(self.query(_Repositories))
+        row = next((each for each in tables if each.has_focus), tables[0]).row
+        self.post_message(ImagesRequested(row.name if row is not None else ""))

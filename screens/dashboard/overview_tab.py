@@ -81,15 +81,18 @@ class OverviewTab(VerticalScroll):
         shown.display = bool(text)
         shown.show(Content(sign), Content(printable(text)))
 
-    def show_space(self, parts: tuple[Part, ...], growth: str) -> None:
+    def show_space(
+        self, parts: tuple[Part, ...], growth: str = "", at: float | None = None
+    ) -> None:
         """Show the space and how fast it grows.
 
         Args:
             parts: The parts of the space; none hides it.
             growth: A sentence; may be empty.
+            at: When the images were read, in seconds since 1970; None for the time of the status.
         """
         self.query_one("#space").display = bool(parts)
-        self.query_one(StorageBar).show(parts)
+        self.query_one(StorageBar).show(parts, at)
         self.query_one("#growth", Static).update(growth)
 
     async def show_servers(self, status: Status) -> None:

@@ -33,7 +33,7 @@ def _age(row: HistoryRow) -> str:
 
 
 _AT = Column[HistoryRow]("When", _age, 11)
-_BY = Column[HistoryRow]("By", lambda row: row.by or "-", 16)
+_BY = Column[HistoryRow]("By", lambda row: row.by or "-", 16, is_name=True)
 _WHAT = Column[HistoryRow]("What", lambda row: row.what, 0)
 _STATUS = Column[HistoryRow]("Result", lambda row: f"{SIGNS[row.level]} {row.status.label}", 13)
 _TOOK = Column[HistoryRow]("Took", _took, 10)

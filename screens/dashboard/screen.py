@@ -41,6 +41,7 @@ from screens.dashboard.tab_bar import TabBar
 from screens.dashboard.upgrade import UpgradeDialog, plan_upgrade, problems_of, question
 from screens.dashboard.users_tab import UsersTab
 from tui.actions import bindings
+from tui.age import TICK, as_of
 from tui.document import store
 from tui.document.unapplied import is_older, not_applied
 from tui.labels import describe_error, explain
@@ -111,6 +112,8 @@ class DashboardScreen(Screen[None]):
         self._timer: Timer | None = None
         self._is_covered = False
         self._has_space = False
+        self._verdict: tuple[str, str, str, float] | None = None
+        self._last_runs: frozenset[tuple[str, str, bool]] = frozenset()
         self._reader = Reader(session, open_transport)
 
     def compose(self) -> ComposeResult:
@@ -133,6 +136,7 @@ class DashboardScreen(Screen[None]):
         self._overview = self.query_one(OverviewTab)
         self.watch(self._overview, "show_vertical_scrollbar", self.refresh_bindings, init=False)
         self.set_interval(self.REFRESH, self._refresh)
+        self.set_interval(TICK, self._show_verdict)
 
     def on_screen_resume(self) -> None:
         """Read the servers again, unless only a dialog was closed."""
@@ -264,7 +268,14 @@ class DashboardScreen(Screen[None]):
         self._say("", f"Reading {self._names()}, {self._seconds} s (Escape: back)")
 
     def _say(self, sign: str, text: str, colour: str = "") -> None:
+        self._verdict = None
         self._overview.say(sign, text, colour)
+
+    def _show_verdict(self) -> None:
+        """Show the state of the deployment, and the age of what is known."""
+        if self._verdict is not None:
+            sign, text, colour, at = self._verdict
+            self._overview.say(sign, f"{text} ({as_of(at)})", colour)
 
     async def _show(self, status: Status) -> None:
         self._note_tests(status)
@@ -273,17 +284,26 @@ class DashboardScreen(Screen[None]):
             overview = replace(overview, detail="")
         sign, colour = HEALTH_SIGNS[overview.health]
         name = self._session.draft.registry_name
-        as_of = f"as of {time.strftime('%H:%M:%S')}"
-        self._say(f"{sign} ", f"{name}: {printable(overview.text)} ({as_of})", colour)
+        self._verdict = (f"{sign} ", f"{name}: {printable(overview.text)}", colour, time.time())
+        self._show_verdict()
         self._show_pending()
         self._show_unverified()
         self._show_unseen(status)
         self.query_one(ServerList).show(summary_rows(status))
         if not self._has_space:
-            self._overview.show_space(disk_parts(status), "")
+            self._overview.show_space(disk_parts(status))
+        self._expire_images(status)
         await self._overview.show_servers(status)
         self.refresh_bindings()
         self._read_tabs()
+
+    def _expire_images(self, status: Status) -> None:
+        """Have the images read again once a run has begun or ended, which may have changed them."""
+        runs = ((each.server, each.run) for each in status.servers)
+        now = frozenset((name, run.run_id, run.running) for name, run in runs if run is not None)
+        if self._last_runs and now != self._last_runs:
+            self.query_one(ImagesTab).expire()
+        self._last_runs = now
 
     # --- tabs -----------------------------------------------------------------------------
 
@@ -314,7 +334,8 @@ class DashboardScreen(Screen[None]):
     @on(ImagesTab.Read)
     def _images_read(self, event: ImagesTab.Read) -> None:
         self._has_space = True
-        self._overview.show_space(event.space.parts, event.space.growth_text)
+        space = event.space
+        self._overview.show_space(space.parts, space.growth_text, space.read.at)
 
     @on(RunsTab.LogRequested)
     def _show_log(self, event: RunsTab.LogRequested) -> None:

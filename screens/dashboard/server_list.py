@@ -11,10 +11,11 @@ from textual.widgets import Static
 
 from moorage.escape import printable
 from moorage.rows import Level, Row
+from tui.cells import cut_middle
 from tui.signs import COLOURS
 
 _LONGEST = 24
-"""Characters of a name that are shown."""
+"""Cells of a name that are shown."""
 _ORDER = (Level.BAD, Level.WARNING, Level.PENDING)
 
 
@@ -49,8 +50,7 @@ class ServerList(Static):
 
 
 def _name(row: Row) -> Content:
-    name = printable(row.label)
-    name = f"{name[: _LONGEST - 1]}…" if len(name) > _LONGEST else name
+    name = cut_middle(printable(row.label), _LONGEST)
     return Content.styled(f"{row.sign} ", COLOURS[row.level]) + Content.styled(name, "bold")
 
 

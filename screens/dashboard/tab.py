@@ -8,7 +8,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from textual import events, work
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
@@ -20,6 +20,7 @@ from moorage.deploy.operations import OpenTransport
 from moorage.errors import MoorageError
 from moorage.escape import printable
 from moorage.servers.transport import Cancel
+from tui.age import TICK, as_of
 from tui.labels import describe_error
 from tui.questions.asker import WizardAsker
 from tui.tasks import beside_keys, in_thread
@@ -81,9 +82,11 @@ class Tab(Vertical, Generic[Found]):
     """Seconds after which it is read again while it is shown."""
     DEFAULT_CSS = """
     Tab { height: 1fr; }
-    Tab > .tab--title {
-        height: 1; padding: 0 2; color: $text-muted; text-overflow: ellipsis; text-wrap: nowrap;
+    Tab > .tab--top { height: 1; padding: 0 2; }
+    Tab .tab--title {
+        height: 1; width: 1fr; color: $text-muted; text-overflow: ellipsis; text-wrap: nowrap;
     }
+    Tab .tab--age { width: auto; color: $text-muted; padding-left: 2; }
     Tab > .tab--error { height: auto; max-height: 6; padding: 0 2; display: none; }
     Tab > .tab--error.-shown { display: block; }
     Tab .tab--body { height: 1fr; }
@@ -104,6 +107,7 @@ class Tab(Vertical, Generic[Found]):
         self._cancel = Cancel()
         self._is_reading = False
         self._read_at: float | None = None
+        self._shown_at: float | None = None
 
     # --- to be defined --------------------------------------------------------------------
 
@@ -134,14 +138,17 @@ class Tab(Vertical, Generic[Found]):
     # --- reading --------------------------------------------------------------------------
 
     def compose(self) -> ComposeResult:
-        yield Static("", classes="tab--title", markup=False)
+        with Horizontal(classes="tab--top"):
+            yield Static("", classes="tab--title", markup=False)
+            yield Static("", classes="tab--age", markup=False)
         yield Static("", classes="tab--error", markup=False)
         with Vertical(classes="tab--body"):
             yield from self.compose_parts()
 
     def on_mount(self) -> None:
-        """Show no empty tables."""
+        """Show no empty tables, and the age of what is shown."""
         self.add_class("-unread")
+        self.set_interval(TICK, self._show_age)
 
     def on_resize(self, event: events.Resize) -> None:
         """Put tables beside each other where there is room."""
@@ -190,7 +197,9 @@ class Tab(Vertical, Generic[Found]):
         self._read_at = time.monotonic()
         self._say(Content(""))
         self.remove_class("-unread")
-        self.show_title(f"{self.show(found)} · as of {time.strftime('%H:%M:%S')}")
+        self.show_title(self.show(found))
+        self._shown_at = time.time()
+        self._show_age()
         self.post_message(self.Changed())
 
     def stop(self) -> None:
@@ -207,6 +216,10 @@ class Tab(Vertical, Generic[Found]):
     def show_title(self, text: str) -> None:
         """Show a summary."""
         self.query_one(".tab--title", Static).update(text)
+
+    def _show_age(self) -> None:
+        if self._shown_at is not None:
+            self.query_one(".tab--age", Static).update(as_of(self._shown_at))
 
     def _show_error(self, error: MoorageError) -> None:
         """Show why the servers could not be read; what was read before stays."""

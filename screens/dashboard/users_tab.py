@@ -32,7 +32,7 @@ def _age(moment: str) -> str:
     return age_text(datetime.fromisoformat(moment).timestamp() if moment else None, time.time())
 
 
-_NAME = Column[UserRow]("User", lambda row: row.user.name, 0)
+_NAME = Column[UserRow]("User", lambda row: row.user.name, 0, is_name=True)
 _ACCESS = Column[UserRow]("Access", lambda row: row.access, 6)
 _RULES = Column[UserRow]("Repositories", lambda row: row.repositories, 0)
 _SEEN = Column[UserRow]("Last seen", _seen, 11)

@@ -16,6 +16,7 @@ from moorage.deploy.images_run import (
     packages_for,
 )
 from moorage.escape import one_line, printable
+from moorage.images.collection import VERIFY
 from moorage.images.trash import TrashedRun
 from moorage.servers.facts import Facts
 from moorage.servers.run_results import REASONS
@@ -70,6 +71,13 @@ def collect_plan(plan: CollectPlan) -> Content:
             )
         ]
     lines += _removed((f"{name}:{tag}", "belongs to an image that goes") for name, tag in this.tags)
+    if this.removes_checks:
+        lines.append(
+            Content.styled("- ", "bold $text-error")
+            + Content.styled(VERIFY, "bold")
+            + Content.styled("  the repository of Moorage's own checks; they create it again",
+                             "$text-muted")
+        )  # fmt: skip
     if this.kept_untagged:
         lines.append(_note(
             f"Kept: {count_text(this.kept_untagged, 'manifest')} without a tag, because it is not "
@@ -147,6 +155,8 @@ def change_text(change: ImagesChange, action: str) -> Content:
         "tags": ("tag", "tags"),
     }
     deleted = [count_text(numbers[key], *words) for key, words in names.items() if numbers.get(key)]
+    if action == "collect" and numbers.get("repositories") == 1:
+        deleted[0] = f"{VERIFY}, which Moorage's own checks had left"  # no other goes
     parts = [f"Deleted {' and '.join(deleted)}"] if deleted else []
     if action == "delete" and deleted:
         parts[0] += ": t shows the trash, which can restore it"

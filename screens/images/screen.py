@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import ClassVar, TypeVar
@@ -38,6 +37,7 @@ from screens.images.source import Images, ImagesOnServers, collectable
 from screens.images.tables import RepositoryTable, TagTable
 from screens.images.trash_screen import TrashScreen
 from tui.actions import bindings
+from tui.age import TICK, as_of
 from tui.labels import describe_error
 from tui.messages import SettingsRequested
 from tui.staging_screen import StagingScreen
@@ -60,6 +60,7 @@ class ImagesScreen(StagingScreen):
     Args:
         source: Reads and changes them.
         registry: The registry's name, with its port if clients need it.
+        repository: The repository to go to at first; empty for the first in order.
     """
 
     help_text = (
@@ -107,8 +108,9 @@ class ImagesScreen(StagingScreen):
     ImagesScreen #staged.-shown { display: block; }
     """
 
-    def __init__(self, source: ImagesOnServers, registry: str) -> None:
+    def __init__(self, source: ImagesOnServers, registry: str, repository: str = "") -> None:
         super().__init__()
+        self._repository = repository
         self._source = source
         self._registry = registry
         self._images: Images | None = None
@@ -147,6 +149,7 @@ class ImagesScreen(StagingScreen):
         self._tags = self.query_one(TagTable)
         self.set_focus(self._repositories)
         self.add_class("-empty")
+        self.set_interval(TICK, self._show_age)
         self.action_read()
 
     def on_unmount(self) -> None:
@@ -268,8 +271,12 @@ class ImagesScreen(StagingScreen):
             return
         parts = space_parts(images.usage, self._collectable, images.read.free)
         self.query_one(StorageBar).show(parts)
-        at = time.strftime("%H:%M:%S", time.localtime(images.read.at))
-        self.query_one(HeaderBar).show(self._registry, "Images", f"as of {at}")
+        self._show_age()
+
+    def _show_age(self) -> None:
+        if self._images is not None:
+            age = as_of(self._images.read.at)
+            self.query_one(HeaderBar).show(self._registry, "Images", age)
 
     def _show_repositories(self) -> None:
         """Show the repositories that match, and the tags of the one under the cursor."""
@@ -283,7 +290,10 @@ class ImagesScreen(StagingScreen):
             text = texts.empty_text(self._registry, has_checks=images.search.has_checks)
             self.query_one("#empty-text", Static).update(text)
         order = self._repositories.order
-        self._repositories.show(sorted_repositories(found, order))
+        self._repositories.show(sorted_repositories(found, order), self._repository or None)
+        if self._repository:
+            self._repository = ""
+            self.set_focus(self._tags)
         title = texts.repositories_title(found, self._text, order)
         self.query_one("#repositories-title", Static).update(title)
         self._show_tags()

@@ -28,7 +28,7 @@ def tag_sign(tag: TagUsage) -> str:
     return "✗ " if tag.missing else "! " if tag.problem else ""
 
 
-_REPOSITORY = Column[RepositoryRow]("Repository", lambda row: row.usage.name, 0)
+_REPOSITORY = Column[RepositoryRow]("Repository", lambda row: row.usage.name, 0, is_name=True)
 _TAGS = Column[RepositoryRow]("Tags", lambda row: str(len(row.tags)), 5, is_figure=True)
 _OWN = Column[RepositoryRow]("Own", lambda row: size_text(row.usage.own_size), _SIZE,
                              is_figure=True)  # fmt: skip
@@ -37,7 +37,9 @@ _SHARED = Column[RepositoryRow]("Shared", lambda row: size_text(row.shared_size)
 _PUSHED = Column[RepositoryRow]("Last push", lambda row: _age(row.usage.pushed), _AGE)
 _PULLED = Column[RepositoryRow]("Last pull", lambda row: _age(row.usage.pulled), _AGE)
 
-_TAG = Column[TagRow]("Tag", lambda row: f"{row.bracket} {tag_sign(row.tag)}{row.tag.name}", 0)
+_TAG = Column[TagRow](
+    "Tag", lambda row: f"{row.bracket} {tag_sign(row.tag)}{row.tag.name}", 0, is_name=True
+)
 _TAG_SIZE = Column[TagRow]("Size", lambda row: size_text(row.tag.size), _SIZE, is_figure=True)
 _TAG_OWN = Column[TagRow]("Own", lambda row: size_text(row.tag.own_size), _SIZE, is_figure=True)
 _TAG_PUSHED = Column[TagRow]("Last push", lambda row: _age(row.tag.pushed), _AGE)

@@ -24,6 +24,7 @@ from moorage.deploy.overview import Overview, kept_overviews, look_in_background
 from moorage.errors import MoorageError
 from moorage.escape import printable
 from moorage.state import short_path
+from moorage.units import age_text
 from screens.start.marked_list import MarkedList
 from tui.actions import bindings
 from tui.document import store
@@ -176,7 +177,9 @@ class WelcomeScreen(Screen[None]):
         checked = []
         if recent.state and (last := self._overviews.get(recent.path)) is not None:
             sign, colour = HEALTH_SIGNS[last.health]
-            checked = ["checking…" if is_being_read else f"checked {last.when}"]
+            checked = [
+                "checking…" if is_being_read else f"checked {age_text(last.at, time.time())}"
+            ]
             state = Content.styled(f"{sign} {printable(' '.join(last.text.split()))}", colour)
         else:
             words = recent.state or "not applied yet"

@@ -90,7 +90,7 @@ def _pushed(moment: str, now: datetime) -> str:
     return f"pushed {relative}, {exact}" if relative.endswith("ago") else f"pushed {exact}"
 
 
-_NAME = Column[TableRow]("User", lambda row: row.user.name, 0)
+_NAME = Column[TableRow]("User", lambda row: row.user.name, 0, is_name=True)
 _ACCESS = Column[TableRow]("Access", lambda row: row.row.access, 6)
 _RULES = Column[TableRow]("Repositories", lambda row: row.row.repositories, 0)
 _HASH = Column[TableRow]("Hash", lambda row: row.row.hash, 7)

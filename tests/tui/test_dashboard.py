@@ -95,7 +95,7 @@ async def test_enter_opens_the_screen_of_a_tab_and_escape_returns(alpha: FakeSer
         await wizard.see("7 repositories", "⏎ Open")
         await wizard.press("enter")
         await wizard.see("7 repositories by own size")
-        await wizard.press("escape")
+        await wizard.press("escape", "escape")  # from the tags, then from the repositories
         await wizard.see("▌2 Images▐")
         await wizard.press("3")
         await wizard.see("2 users")

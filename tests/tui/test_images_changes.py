@@ -15,9 +15,13 @@ from sample_images import sample_images
 from walk import ANSWERS
 from wizard_driver import SIZES, Wizard
 
+from moorage.deploy.events import RunEnded
+from moorage.deploy.images_run import ImagesChange
 from moorage.desired import layout
+from moorage.servers.run_results import RunStatus
 from screens.dashboard.screen import DashboardScreen
 from screens.images.marks import Marks
+from screens.images.run_texts import change_text
 from screens.images.screen import ImagesScreen
 from screens.images.trash_screen import TrashScreen
 from tui.actions import AREAS, Area
@@ -301,3 +305,11 @@ def test_keys_of_the_screen_are_not_those_of_its_table(area: str) -> None:
     table = {key for key, _ in keys_of(AREAS["row_table"])}
     own = {key for key, _ in keys_of(AREAS[area])}
     assert not own & table
+
+
+def test_a_collection_names_the_repository_of_the_checks() -> None:
+    ended = RunEnded("alpha", "1", RunStatus.DONE)
+    change = ImagesChange(ended, {"repositories": 1, "blobs": 2, "bytes": 10})
+    text = change_text(change, "collect").plain
+    assert "Deleted moorage-verify, which Moorage's own checks had left." in text
+    assert "Deleted 1 repository" in change_text(change, "delete").plain

@@ -19,6 +19,7 @@ from textual.strip import Strip
 
 from moorage.escape import one_line
 from tui.actions import bindings
+from tui.cells import cut_end, cut_middle
 
 Row = TypeVar("Row")
 
@@ -36,12 +37,14 @@ class Column(Generic[Row]):
         text: Returns the text of a row.
         width: Its width in cells; 0 shares the remaining space.
         is_figure: Whether it is aligned to the right.
+        is_name: Whether it has names, which are cut in the middle.
     """
 
     title: str
     text: Callable[[Row], str]
     width: int
     is_figure: bool = False
+    is_name: bool = False
 
 
 class RowTable(ScrollView, Generic[Row], can_focus=True):
@@ -229,16 +232,16 @@ def _strip(
     texts: Sequence[str], columns: Sequence[tuple[Column[Row], int]], style: Style, width: int
 ) -> Strip:
     cells = [
-        _fitted(one_line(text), room, is_figure=column.is_figure)
+        _fitted(one_line(text), room, column)
         for text, (column, room) in zip(texts, columns, strict=True)
     ]
     line = set_cell_size("  ".join(cells), width)
     return Strip([Segment(line, style)], width)
 
 
-def _fitted(text: str, width: int, *, is_figure: bool) -> str:
+def _fitted(text: str, width: int, column: Column[Row]) -> str:
     """Return a text padded or cut to a width in cells, with an ellipsis where it is cut."""
-    space = width - cell_len(text)
-    if space < 0:
-        return set_cell_size(text, width - 1) + "…"
-    return " " * space + text if is_figure else text + " " * space
+    if (space := width - cell_len(text)) < 0:
+        text = cut_middle(text, width) if column.is_name else cut_end(text, width)
+        space = width - cell_len(text)
+    return " " * space + text if column.is_figure else text + " " * space

@@ -12,6 +12,7 @@ from textual.widgets import Static
 
 from moorage.images.space import Kind, Part
 from moorage.units import size_text
+from tui.age import TICK, as_of
 
 _LOOKS = {
     Kind.OWN: ("█", "$accent"),
@@ -32,25 +33,41 @@ class StorageBar(Vertical):
     StorageBar #storage-legend { height: auto; }
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._parts: Sequence[Part] = ()
+        self._at: float | None = None
+
     def compose(self) -> ComposeResult:
         yield _Bar()
         yield Static("", id="storage-legend", markup=False)
 
-    def show(self, parts: Sequence[Part]) -> None:
+    def on_mount(self) -> None:
+        """Keep the age up to date."""
+        self.set_interval(TICK, self._show_legend)
+
+    def show(self, parts: Sequence[Part], at: float | None = None) -> None:
         """Show parts of the space.
 
         Args:
             parts: The parts.
+            at: When they were read, in seconds since 1970; None if it is shown elsewhere.
         """
+        self._parts, self._at = parts, at
         bar = self.query_one(_Bar)
         bar.parts = parts
         bar.refresh()
+        self._show_legend()
+
+    def _show_legend(self) -> None:
         shown = [
             Content.styled(f"{_LOOKS[each.kind][0]} ", _LOOKS[each.kind][1])
             + Content.styled(size_text(each.size), "bold")
             + Content.styled(f"\u00a0{each.label}", "$text-muted")
-            for each in parts
+            for each in self._parts
         ]
+        if self._at is not None:
+            shown.append(Content.styled(as_of(self._at).replace(" ", "\u00a0"), "$text-muted"))
         self.query_one("#storage-legend", Static).update(Content("   ").join(shown))
 
 

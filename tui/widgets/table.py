@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.text import Text
+from textual import events
 from textual.binding import BindingType
 from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import DataTable
 
 from tui.actions import bindings
+from tui.cells import cut_middle
+
+_LEAST = 8
+"""The width of a column that is cut, at least."""
 
 
 class EditableTable(DataTable[Text]):
@@ -53,6 +59,7 @@ class EditableTable(DataTable[Text]):
         super().__init__(cursor_type="row", **options)
         self._titles = columns
         self._is_ordered = is_ordered
+        self._rows: Sequence[Sequence[str]] = ()
         self._clicked = False
 
     def on_mount(self) -> None:
@@ -61,12 +68,30 @@ class EditableTable(DataTable[Text]):
 
     def show_rows(self, rows: Sequence[Sequence[str]]) -> None:
         """Replace the rows; the cursor keeps its position."""
+        self._rows = rows
         cursor = self.cursor_row
-        self.clear()
+        self.clear(columns=True)  # or they would not become narrower
+        self.add_columns(*self._titles)
+        widths = self._widths()
         for row in rows:
-            self.add_row(*(Text(cell) for cell in row))
+            cells = zip(row, widths, strict=True)
+            self.add_row(*(Text(cut_middle(cell, width)) for cell, width in cells))
         if rows:
             self.move_cursor(row=min(cursor, len(rows) - 1))
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """Cut the cells to the new width."""
+        self.show_rows(self._rows)
+
+    def _widths(self) -> list[int]:
+        """Return the widths of the columns: the widest give way until all of them fit."""
+        columns = zip(self._titles, *self._rows, strict=True)
+        widths = [max(map(cell_len, column)) for column in columns]
+        surplus = sum(widths) + 2 * self.cell_padding * len(widths) - self.size.width
+        while self.size.width and surplus > 0 and max(widths) > _LEAST:
+            widths[widths.index(max(widths))] -= 1
+            surplus -= 1
+        return widths
 
     def render_line(self, y: int) -> Strip:
         """Draw a line, with a bar before the row under the cursor while the table has the focus."""

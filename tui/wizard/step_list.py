@@ -9,6 +9,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
+from tui.cells import cut_end
 from tui.document.draft import Draft
 from tui.document.steps import STEPS, Mark, Step
 from tui.messages import StepRequested
@@ -26,7 +27,7 @@ class StepItem(Static):
     def show(self, mark: Mark, summary: str) -> None:
         """Show the step's mark and summary."""
         room = _WIDTH - 4 - len(self.step.label)
-        short = summary if len(summary) <= room else summary[: max(0, room - 1)] + "…"
+        short = cut_end(summary, max(1, room))
         gap = " " * max(1, room - len(short) + 1)
         colour = {
             Mark.DONE: "$text-success",

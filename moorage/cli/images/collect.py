@@ -138,6 +138,9 @@ def _show(output: Output, plan: CollectPlan) -> None:
         )
     for repository, tag in this.tags:
         output.message(("-  ", "red"), f"{repository}:{tag}  belongs to an image that goes")
+    if this.removes_checks:
+        text = "moorage-verify  the repository of Moorage's own checks; they create it again"
+        output.message(("-  ", "red"), text)
     if this.kept_untagged:
         output.message(
             f"Kept: {count_text(this.kept_untagged, 'manifest')} without a tag, because it is not "

@@ -112,6 +112,7 @@ def test_what_checks_leave_goes_even_if_nothing_else_is_stored(tmp_path: Path) -
     _check(registry)
     _check(registry)
     assert VERIFY not in registry.read().tree.repositories
+    assert plan_collection(registry.read(), in_future()).removes_checks
 
     collect(registry, in_future())
 

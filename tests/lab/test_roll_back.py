@@ -234,3 +234,43 @@ async def test_the_dashboard_shows_the_changes_of_a_run_and_goes_back(
     assert yaml.safe_load(text)["based_on"] == 3
     assert call("plan", "moorage.yml", "--detailed-exitcode", "--json").code == 0
     assert _config(server)["log"]["level"] == "debug"
+
+
+def test_what_else_goes_back(
+    operator: Operator, call: CommandLine, server: LabServer, tmp_path: Path
+) -> None:
+    """TLS with the certificate of that time, hooks; a full disk only loses the way back."""
+    hook = tmp_path / "hook.sh"
+    hook.write_text("#!/bin/sh\necho hooked >>/run/hooked\n")
+    hooks = [{"name": "note", "script": str(hook), "when": ["after_apply"]}]
+    call.add_known_hosts(server)
+    call.write_answers(server, hooks=hooks)
+    assert call(*APPLY, "--passwords-to", "passwords").code == 0
+    certificate = server.run("cat /etc/nginx/moorage/tls/fullchain.pem").stdout
+
+    folder = "/var/lib/moorage/deployments"
+    server.run(f"mount -t tmpfs -o size=4k tmpfs {folder}")
+    call.write_answers(server, ssl={"mode": "none"})
+    applied = call(*APPLY)
+    assert applied.code == 0, applied.stdout
+    assert "this deployment was not kept" in applied.stdout
+    assert "No space left on device" in applied.stdout
+    assert _kept(server) == []
+    server.run(f"umount {folder}")
+    assert server.run("ls /etc/moorage/hooks /etc/nginx/moorage/tls || true").stdout.split() == [
+        "/etc/moorage/hooks:", "/etc/nginx/moorage/tls:",
+    ]  # fmt: skip
+
+    back = call(*ROLLBACK, "--no-verify")
+    assert back.code == 0, back.stdout
+    planned = next(each for each in _events(back.stdout) if each["event"] == "plan")
+    assert [each["code"] for each in planned["consequences"]] == ["tls_on"]
+    assert "certificate_restored" in [each["code"] for each in planned["servers"][0]["notes"]]
+    # The answers no longer have the path of the script.
+    assert planned["left"] == ["hooks: note"]
+    assert server.run("cat /etc/nginx/moorage/tls/fullchain.pem").stdout == certificate
+    assert "hooked" in server.run("cat /etc/moorage/hooks/note").stdout
+    # The one that was not kept is kept now, so that there is a way forward again.
+    assert len(_kept(server)) == 3
+    assert call(*ROLLBACK, "--no-verify").code == 0
+    assert call("plan", "moorage.yml", "--detailed-exitcode", "--json").code == 0

@@ -8,6 +8,8 @@ from moorage.cli.output import Piece
 from moorage.rows import Action, Level, Row
 
 Cell = Piece
+_WIDE = 40
+"""Characters up to which a column is as wide as its longest cell."""
 STYLES = {
     Level.GOOD: "green",
     Level.INFO: "",
@@ -50,18 +52,28 @@ def row_line(row: Row) -> tuple[Piece, ...]:
 def aligned(rows: Sequence[Sequence[Cell]], indent: str = "") -> Iterator[tuple[Piece, ...]]:
     """Yield rows as lines, each cell padded to the width of its column.
 
+    A cell that is much longer than the others of its column shifts the rest of its own row only. No
+    line ends with spaces.
+
     Args:
         rows: The rows, all with the same number of cells.
         indent: The prefix of each line.
     """
-    widths = [max(len(_plain(cell)) for cell in column) for column in zip(*rows, strict=True)]
+    widths = [_width([len(_plain(cell)) for cell in column]) for column in zip(*rows, strict=True)]
     for row in rows:
         pieces: list[Piece] = [indent]
-        for position, (cell, width) in enumerate(zip(row, widths, strict=True)):
-            is_last = position == len(row) - 1
-            text = _plain(cell) if is_last else f"{_plain(cell):<{width}}  "
+        last = max((at for at, cell in enumerate(row) if _plain(cell)), default=0)
+        for position, (cell, width) in enumerate(zip(row[: last + 1], widths, strict=False)):
+            text = _plain(cell) if position == last else f"{_plain(cell):<{width}}  "
             pieces.append(text if isinstance(cell, str) else (text, cell[1]))
         yield tuple(pieces)
+
+
+def _width(lengths: Sequence[int]) -> int:
+    """Return the width of a column: that of its longest cell, but for a few that are far longer."""
+    usual = sorted(lengths)[len(lengths) // 2]
+    limit = max(_WIDE, 2 * usual)
+    return max(length for length in lengths if length <= limit)
 
 
 def _plain(cell: Cell) -> str:

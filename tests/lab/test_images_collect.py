@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from boot_servers import BootServers
-from image_client import digest_of
+from command_line import CommandLine
+from image_client import ImageClient, digest_of
 from images_at_work import Images, client_of
 from operator_at_work import Operator
 from patience import slowness
@@ -152,7 +153,7 @@ def test_nginx_holds_writes_for_two_seconds_at_most(operator: Operator, server: 
 @pytest.mark.parametrize("runtime", ["package", "podman"])
 def test_images_in_a_bucket(
     operator: Operator, servers: BootServers, s3: ObjectStore, registry_3_image: Path,
-    runtime: str, monkeypatch: pytest.MonkeyPatch,
+    runtime: str, monkeypatch: pytest.MonkeyPatch, call: CommandLine,
 ) -> None:  # fmt: skip
     """Two servers of version 2.8, and one of version 3."""
     machines = servers(2 if runtime == "package" else 1)
@@ -219,10 +220,81 @@ def test_images_in_a_bucket(
         assert client.status("HEAD", f"/v2/team/app/blobs/{digest_of(old)}") == 404
         for (repository, tag), content in kept.items():
             assert client.pull(repository, tag) == content
-    # What went can be pushed again.
+    # What went can be pushed again, and is uploaded again: no cache says that it is there.
     client.push("team/app", "1.2", [base, old])
     assert client.pull("team/app", "1.2") == before
+    assert digest_of(old) in images.read().tree.blobs
+    if runtime == "package":
+        call.write_answers(*machines, storage={"driver": "s3", "s3": storage})
+        _killed_anywhere(call, images, client, s3, kept)
     print("\n".join(images.log))
+
+
+_KILLED = """
+import itertools, os, signal, sys
+from dataclasses import replace
+from moorage.cloud import s3_images
+from moorage.deploy import images_run
+
+requests, last, opened, task_of = itertools.count(1), %d, s3_images.open_client, images_run.task_of
+
+def count(**_):
+    number = next(requests)
+    if number == last:
+        os.kill(os.getpid(), signal.SIGKILL)
+    print("request", number, file=sys.stderr)
+
+def open_client(*words, **options):
+    client = opened(*words, **options)
+    for event in ("before-call.s3", "after-call.s3"):
+        client.meta.events.register(event, count)
+    return client
+
+s3_images.open_client = open_client
+images_run.task_of = lambda *words, **more: replace(task_of(*words, **more), looks=(0.5,))
+from moorage.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+"""The command line, which is killed before or after its n-th request to the store."""
+
+
+def _killed_anywhere(
+    call: CommandLine, images: Images, client: ImageClient, s3: ObjectStore,
+    kept: dict[tuple[str, str], dict[str, bytes]],
+) -> None:  # fmt: skip
+    """Kill an operator's process while it collects; the next one continues, and nothing is lost."""
+    call.environment |= {"S3_ACCESS_KEY": s3.access_key, "S3_SECRET_KEY": s3.secret_key}
+    command = (
+        "images", "collect", "moorage.yml", "--yes", "--grace", "0s", "--young", "0s",
+        "--untagged-now", "--purge",
+    )  # fmt: skip
+
+    def collect(last: int) -> tuple[int, int]:
+        """Collect something; returns the exit code and the number of requests."""
+        old = os.urandom(20_000)
+        client.push("team/app", "old", [old])
+        client.push("team/app", "old", [os.urandom(1000)])
+        time.sleep(CLOCK_STEP + 1)
+        call.program = _KILLED % last
+        end = time.monotonic() + 180
+        while True:
+            outcome = call(*command)
+            if "locked" not in outcome.stdout or time.monotonic() > end:
+                break
+            time.sleep(2)
+        if last < 0:
+            assert outcome.code == 0, outcome
+            assert digest_of(old) not in images.read().tree.blobs
+        for (repository, tag), content in kept.items():
+            assert client.pull(repository, tag) == content
+        return outcome.code, outcome.stderr.count("request ")
+
+    _, requests = collect(-1)
+    samples = int(os.environ.get("MOORAGE_KILLED_SAMPLES", "2"))
+    for number in range(1, samples + 1):
+        code, _ = collect(requests * number // (samples + 1))
+        assert code == -9
+        collect(-1)
 
 
 def _two_at_once(images: Images) -> None:

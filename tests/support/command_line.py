@@ -34,6 +34,7 @@ class CommandLine:
     operator: Operator
     environment: dict[str, str] = field(default_factory=dict)
     going_on: list[subprocess.Popen[str]] = field(default_factory=list)
+    program: str = PROGRAM
 
     @property
     def home(self) -> Path:
@@ -75,7 +76,7 @@ class CommandLine:
             **self.environment,
         }
         process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, *words], cwd=self.home, env=environment, text=True,
+            [sys.executable, "-c", self.program, *words], cwd=self.home, env=environment, text=True,
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip

@@ -121,7 +121,7 @@ def _server_lines(server: ServerStatus) -> Iterator[Indented]:
     for row in rows:
         head = Content.styled(f"  {row.label:<{width}}  ", "$text-muted")
         colour = COLOURS[row.level] if row.level in {Level.WARNING, Level.BAD} else ""
-        key = Content.styled(" (G: upgrade)" * (row.key == "registry_update"), "$text-muted")
+        key = Content.styled(" (g: upgrade)" * (row.key == "registry_update"), "$text-muted")
         yield Indented(head, Content.styled(printable(row.text), colour) + key)
 
 

@@ -8,10 +8,10 @@ N ?= 1
 # Write bytecode: it saves several seconds at the start of each test process.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo demo-open demo-down test faults soak-images large-store test-unit check format lab-up lab-down bench screenshots lock
+.PHONY: help setup demo demo-open demo-down test faults rollback-faults soak-images large-store test-unit check format lab-up lab-down bench screenshots lock
 
 help: ## list these commands
-	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 17
 
 setup: ## install dependencies (the other targets run this themselves)
 	@sh tools/setup.sh
@@ -30,6 +30,9 @@ test: setup ## run all tests; without root, only those that need no servers
 
 faults: setup ## test every fault at every step of a run on a real server; prints a table
 	MOORAGE_ALL_FAULTS="$(or $(FAULTS),1)" $(PYTHON) -m pytest -s -q tests/lab/test_every_fault.py
+
+rollback-faults: setup ## kill and crash a rollback at every step, on two servers
+	MOORAGE_TEST_EVERY_ROLLBACK_FAULT=1 $(PYTHON) -m pytest -s -q tests/lab/test_roll_back_faults.py
 
 soak-images: setup ## collect images 30 times while clients push and pull
 	MOORAGE_SOAK_ROUNDS=$(or $(ROUNDS),30) $(PYTHON) -m pytest -s -q tests/lab/test_images_soak.py

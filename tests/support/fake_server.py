@@ -83,6 +83,7 @@ class FakeServer:
         images_fault: The error of reading the images.
         slow_images: An event that reading the images waits for, if it is to take long.
         has_no_logs: Whether its logs cannot be read.
+        loses_logs: Whether the connection that follows its logs is lost, once.
         log: A run's output before its result.
         result: A run's result.
         run_fault: The error that ends a run, such as a lost connection.
@@ -121,6 +122,7 @@ class FakeServer:
     images_fault: MoorageError | None = None
     slow_images: threading.Event | None = None
     has_no_logs: bool = False
+    loses_logs: bool = False
     log: str = "@step\t1\tpackages\nSetting up nginx\n"
     result: str = DONE
     run_fault: MoorageError | None = None
@@ -290,6 +292,12 @@ class FakeConnection:
             output = probe_answer(self._to.extra_facts, self._to.files, requested, self._to.lacks)
         elif script == shell_script("logs.sh"):
             output = b"".join(b"r" + line for line in self._to.logs.splitlines(keepends=True))
+            if self._to.loses_logs:
+                self._to.loses_logs = False
+                assert on_stdout is not None
+                on_stdout(b"@\n" + output)
+                raise no_answer(self.server)
+            output = b"@\n" + output
         elif script == shell_script("activity.sh"):
             if self._to.has_no_logs:
                 raise no_answer(self.server)

@@ -63,7 +63,7 @@ async def test_long_repositories_are_told_apart_and_open_from_the_tab(tmp_path: 
     servers = FakeServers()
     servers["alpha"] = alpha
     async with opened(servers, prefill=ANSWERS) as wizard:
-        await wizard.see("Debian", "(as of now)", "\u00a0in use", "as of\u00a0now")
+        await wizard.see("Debian", "(as of now)", "\u00a0in use", "as\u00a0of\u00a0now")
         await wizard.press("2")
         await wizard.see(
             "2 repositories, 4 tags", "as of now", "some-service-alpha", "some-service-beta"

@@ -535,6 +535,19 @@ async def test_logs_are_followed_and_filtered(servers: FakeServers, home: Path) 
         await wizard.see("Dashboard")
 
 
+async def test_logs_say_that_the_connection_was_lost_and_is_back(
+    servers: FakeServers, home: Path
+) -> None:
+    path = applied(home)
+    servers["alpha"] = FakeServer("alpha", logs=b"Nov 25 nginx: [warn] once\n", loses_logs=True)
+    async with opened(servers, path=path) as wizard:
+        await wizard.see("Dashboard", "alpha")
+        await wizard.press("l")
+        await wizard.see("! No answer. Reconnecting…", "! Reconnected after ")
+        await wizard.press("l", "l")
+        await wizard.see("warnings and errors", "! Reconnected after ")
+
+
 async def test_a_request_in_the_logs_begins_with_the_important_fields(
     servers: FakeServers, home: Path
 ) -> None:

@@ -136,7 +136,9 @@ class LogRow:
             return self.text
         surplus = len(_one_line(self._columns(path))) - width
         if surplus > 0:
-            name = _shortened(self.repository, len(self.repository) - surplus)
+            room = len(self.repository) - surplus
+            # Every check is about the same repository.
+            name = "…" if self.is_check and room < _SHORTEST else _shortened(self.repository, room)
             path = name + path.removeprefix(self.repository)
         return _one_line(self._columns(path), *self._in_full(), self.details)
 

@@ -42,6 +42,7 @@ from moorage.images.read import Stored
 from moorage.images.settings import unfit_settings
 from moorage.images.task import Task
 from moorage.images.trash import TrashedRun, read_trash
+from moorage.images.waiting import Waiting, find_waiting
 from moorage.servers.facts import Facts
 from moorage.servers.run_results import RunStatus
 from templates.load import shell_script, shell_scripts
@@ -71,12 +72,14 @@ class CollectPlan:
         collection: What can go.
         task: The task of the run.
         trash: What is in the trash.
+        waiting: What nothing needs, and is too young.
     """
 
     read: ImagesRead
     collection: Collection
     task: Task
     trash: tuple[TrashedRun, ...] = ()
+    waiting: Waiting = field(default_factory=Waiting)
 
     @property
     def has_changes(self) -> bool:
@@ -189,7 +192,7 @@ def plan_collect(
     young = seconds(settings.young) if young is None else young
     limits = Limits(read.server_time, young, untagged, pulls.known_since, takes_untagged)
     trash = read_trash_of(deployment, read)
-    entries = (entry for run in trash for entry in run.entries)
+    entries = [entry for run in trash for entry in run.entries]
     try:
         collection = plan_collection(read.stored, limits, pulls.last, trash=entries)
     except NothingAliveError as error:
@@ -206,7 +209,9 @@ def plan_collect(
         deployment, read, "collect", grace=grace, young=young, untagged=untagged,
         takes_untagged=takes_untagged, purges=purges,
     )  # fmt: skip
-    return CollectPlan(read, collection, task, trash)
+    planned = {entry.digest for entry in (*entries, *collection.entries) if entry.is_content}
+    waiting = find_waiting(read.stored, limits, pulls.last, planned)
+    return CollectPlan(read, collection, task, trash, waiting)
 
 
 def answers_for_images(answers: Answers, facts: Facts) -> Answers:

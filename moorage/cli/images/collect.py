@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -141,6 +142,13 @@ def _show(output: Output, plan: CollectPlan) -> None:
     if this.removes_checks:
         text = "moorage-verify  the repository of Moorage's own checks; they create it again"
         output.message(("-  ", "red"), text)
+    if plan.waiting.blobs:
+        at = time.strftime("%Y-%m-%d %H:%M", time.localtime(plan.waiting.until))
+        output.message(
+            f"Too young: {count_text(plan.waiting.blobs, 'blob')}, {size_text(plan.waiting.size)}, "
+            f"that nothing needs and that were written within {duration_text(plan.task.young)}. "
+            f"All of it can be collected from {at} on."
+        )
     if this.kept_untagged:
         output.message(
             f"Kept: {count_text(this.kept_untagged, 'manifest')} without a tag, because it is not "
@@ -167,6 +175,8 @@ def _show(output: Output, plan: CollectPlan) -> None:
 
 
 def _as_json(plan: CollectPlan) -> dict[str, object]:
+    from moorage.cli.images.images_view import time_text
+
     this = plan.collection
     return {
         "bytes": this.freed,
@@ -174,6 +184,11 @@ def _as_json(plan: CollectPlan) -> dict[str, object]:
         "manifests": this.manifests,
         "tags": [{"repository": repository, "tag": tag} for repository, tag in this.tags],
         "kept_untagged": this.kept_untagged,
+        "waiting": {
+            "blobs": plan.waiting.blobs,
+            "bytes": plan.waiting.size,
+            "until": time_text(plan.waiting.until or None),
+        },
         "unreadable": {
             repository: [{"digest": digest, "reason": reason} for digest, reason in manifests]
             for repository, manifests in this.unreadable.items()

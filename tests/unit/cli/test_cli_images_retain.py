@@ -287,6 +287,23 @@ def test_a_collection_deletes_what_was_in_the_trash_for_longer_even_if_nothing_i
         assert kept_until == began + 2 * 86400
 
 
+def test_a_collection_says_what_is_too_young(
+    moorage: Moorage, file: Path, registry: StoredRegistry
+) -> None:
+    registry.blob("other", b"orphan")
+    collect = ("images", "collect", str(file), "--untagged-now", "--dry-run")
+    outcome = moorage(*collect)
+    assert outcome.code == 0
+    assert "Nothing to collect." in outcome.stderr
+    assert "Too young: 1 blob, 6 B, that nothing needs" in outcome.stderr
+    assert "written within 1 day. All of it can be collected from 2" in outcome.stderr
+    waiting = moorage(*collect, "--json").json["plan"]["waiting"]
+    assert (waiting["blobs"], waiting["bytes"]) == (1, 6)
+    assert waiting["until"].endswith("Z")
+    waiting = moorage("images", "collect", str(file), "--dry-run", "--json").json["plan"]["waiting"]
+    assert waiting["blobs"] == 1
+
+
 def test_a_collection_by_hand_keeps_what_the_answers_say(
     moorage: Moorage, file: Path, servers: FakeServers
 ) -> None:

@@ -225,7 +225,7 @@ def _read_bucket(
             raise MoorageError(
                 f"the record on it names the store {store.endpoint}, and you did not agree to "
                 "connect to it.",
-                advice="Use the answers file.",
+                advice="Use the answers file, or a terminal, where Moorage asks.",
                 server=facts.server,
                 code="store_not_named",
             )

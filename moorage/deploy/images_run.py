@@ -59,7 +59,8 @@ _START = "import sys\n\nfrom moorage.images.{} import main\n\nsys.exit(main(sys.
 Accepts = Callable[[Store], bool]
 
 
-def _accepts_none(_store: Store) -> bool:
+def accepts_none(_store: Store) -> bool:
+    """Refuse to connect to a store that only a server's record names."""
     return False
 
 
@@ -169,7 +170,7 @@ def plan_collect(
     young: float | None = None,
     takes_untagged: bool = False,
     purges: bool = False,
-    accepts: Accepts = _accepts_none,
+    accepts: Accepts = accepts_none,
 ) -> CollectPlan:
     """Return what a collection would move to the trash. Changes nothing.
 
@@ -239,7 +240,7 @@ def kept_for(deployment: Deployment, read: ImagesRead) -> float:
 
 
 def plan_delete(
-    deployment: Deployment, names: Sequence[str], accepts: Accepts = _accepts_none
+    deployment: Deployment, names: Sequence[str], accepts: Accepts = accepts_none
 ) -> DeletePlan:
     """Return what deleting tags and repositories means. Changes nothing.
 
@@ -279,7 +280,7 @@ def plan_delete(
 
 
 def plan_restore(
-    deployment: Deployment, names: Sequence[str], accepts: Accepts = _accepts_none
+    deployment: Deployment, names: Sequence[str], accepts: Accepts = accepts_none
 ) -> RestorePlan:
     """Return what brings images back from the trash. Changes nothing.
 
@@ -491,7 +492,7 @@ def check_can_move(facts: Facts) -> None:
         )
 
 
-def read_to_move(deployment: Deployment, accepts: Accepts = _accepts_none) -> ImagesRead:
+def read_to_move(deployment: Deployment, accepts: Accepts = accepts_none) -> ImagesRead:
     """Read the images, and check that they can be moved while the registry serves.
 
     Args:

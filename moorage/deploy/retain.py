@@ -11,7 +11,13 @@ from moorage.answers.rows import keep_text
 from moorage.deploy.activity import Activity, read_activity
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.images import ImagesRead
-from moorage.deploy.images_run import answers_for_images, read_to_move, task_of
+from moorage.deploy.images_run import (
+    Accepts,
+    accepts_none,
+    answers_for_images,
+    read_to_move,
+    task_of,
+)
 from moorage.desired.collect import rule_of
 from moorage.errors import MoorageError
 from moorage.images.collection import plan_deletion, tagged_size
@@ -92,18 +98,19 @@ class RetainPlan:
         return bool(self.task.tags)
 
 
-def plan_retain(deployment: Deployment) -> RetainPlan:
+def plan_retain(deployment: Deployment, accepts: Accepts = accepts_none) -> RetainPlan:
     """Return what the retention rules remove. Changes nothing.
 
     Without an answers file, the rules are those that were applied last.
 
     Args:
         deployment: The deployment.
+        accepts: Returns whether to connect to a store that only a server's record names.
 
     Raises:
         MoorageError: There are no rules, or the images cannot be read or moved.
     """
-    read = read_to_move(deployment)
+    read = read_to_move(deployment, accepts)
     rules = _rules(deployment, read)
     activity = read_activity(deployment)
     judgement = judge(read, activity, rules)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from moorage.cli.images.open_images import (
+    accepts_store,
     change_options,
     check_can_confirm,
     open_images,
@@ -49,7 +50,7 @@ def command(context: click.Context, /, *, yes: bool, dry_run: bool, **options: A
     output = arguments.output
     check_can_confirm(output, yes=yes, dry_run=dry_run, what="remove the tags")
     with open_images(arguments) as runner:
-        plan = runner.query(lambda: plan_retain(runner.deployment))
+        plan = runner.query(lambda: plan_retain(runner.deployment, accepts_store(runner)))
         if not output.as_json:
             for line in _lines(plan):
                 output.message(*line)

@@ -209,6 +209,10 @@ def test_without_the_answers_the_keys_of_the_server_are_used(
     assert "math-voila" in accepted.stdout
     assert "names the bucket" in asked[0]
     assert SECRET not in accepted.stdout + accepted.stderr
+    count = len(asked)
+    retained = moorage("images", "retain", "--server", f"root@{ONE}", "--json")
+    assert len(asked) > count
+    assert retained.json["error"]["code"] != "store_not_named"
 
     servers[ONE].files[layout.REGISTRY_ENV] = b'REGISTRY_HTTP_SECRET="\\"s\\""\n'
     assert moorage(*words, "--json").json["error"]["code"] == "storage_no_keys"

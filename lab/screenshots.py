@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab import Lab, LabError, LabServer
+from lab.stored_images import store_images
 
 if TYPE_CHECKING:
     from textual.pilot import Pilot
@@ -90,6 +91,7 @@ async def take_all(server: LabServer, folder: Path, size: tuple[int, int], theme
         camera = Camera(app, pilot, folder)
         await _fill_in(camera, server)
         await _apply(camera)
+        store_images(server, "/var/lib/moorage/registry")
         await _afterwards(camera)
 
 
@@ -172,6 +174,13 @@ async def _afterwards(camera: Camera) -> None:
     await camera.see("Registry  ")
     await camera.see("Growth not known yet")
     await camera.shoot("dashboard")
+    for key, tab, wanted in (
+        ("2", "images", "Pushed last"), ("3", "users", "1 user by"), ("4", "activity", "sent in"),
+    ):  # fmt: skip
+        await camera.press(key)
+        await camera.see(wanted)
+        await camera.shoot(f"dashboard-{tab}")
+    await _images(camera)
     await camera.press("5")
     await camera.see("✓ done")
     await camera.shoot("dashboard-runs")
@@ -194,6 +203,33 @@ async def _afterwards(camera: Camera) -> None:
             break
         await camera.press("down")
     await camera.shoot("review-change")
+
+
+async def _images(camera: Camera) -> None:
+    await camera.press("i")
+    await camera.see("repositories by own size")
+    await asyncio.sleep(1)
+    await camera.press("right", "down")
+    await camera.shoot("images")
+    await camera.press("enter")
+    await camera.see("COPY")
+    await camera.shoot("image")
+    await camera.press("escape", "e")
+    await camera.see("Without a rule")
+    await camera.press("enter")
+    await camera.see("Add a retention rule")
+    await camera.write("team-a/*")
+    await camera.press("enter")
+    await camera.write("2")
+    await camera.press("enter")
+    await camera.write("v2.5*")
+    await camera.press("ctrl+s")
+    await camera.see("last 2, v2.5*")
+    await camera.shoot("retention")
+    await camera.press("d", "escape")
+    await camera.see("repositories by own size")
+    await camera.press("escape", "escape")
+    await camera.see("sent in")
 
 
 async def _users(camera: Camera) -> None:

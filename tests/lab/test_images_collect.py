@@ -290,7 +290,7 @@ def _killed_anywhere(
         return outcome.code, outcome.stderr.count("request ")
 
     _, requests = collect(-1)
-    samples = int(os.environ.get("MOORAGE_KILLED_SAMPLES", "2"))
+    samples = 10 if os.environ.get("MOORAGE_THOROUGH") else 1
     for number in range(1, samples + 1):
         code, _ = collect(requests * number // (samples + 1))
         assert code == -9

@@ -104,6 +104,16 @@ class CommandLineAsker:
         with before_any_change():
             return self._ask(question)
 
+    def confirm_by_name(self, question: str, name: str) -> bool:
+        """Ask for a name to be typed before something is deleted for good; main thread only.
+
+        Raises:
+            WasInterruptedError: Ctrl-C was pressed.
+        """
+        with before_any_change(), self.pause():
+            self._output.question(question, f" Type {name} to confirm:")
+            return sys.stdin.readline().strip() == name
+
     def _ask(self, question: str) -> bool:
         with self.pause():
             return self._yes_or_no(question)

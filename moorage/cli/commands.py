@@ -39,6 +39,9 @@ _COMMANDS = {
         "Show and delete images, and free their space (garbage collection: gc, clean, prune).",
     ),
     "dns": LazyCommand("moorage.cli.dns", "Plan, apply, undo and check the DNS records."),
+    "uninstall": LazyCommand(
+        "moorage.cli.uninstall", "Remove the registry from its servers; images can stay."
+    ),
     "failover": LazyCommand(
         "moorage.cli.failover",
         "Point the name to the servers that work, here or as a service.",

@@ -44,6 +44,15 @@ _IMAGE_STEPS = {
     "images-restore": "Bringing images back from the trash",
 }
 """The steps of a run that deletes, collects or restores images."""
+_UNINSTALL_STEPS = {
+    "stop": "Stopping the timers",
+    "leave-nginx": "Removing the registry from nginx",
+    "stop-registry": "Stopping the registry",
+    "delete-images": "Deleting the images",
+    "remove-files": "Removing files and units",
+    "give-back": "Restoring services and packages",
+}
+"""The steps of a run that removes the registry."""
 CHANGE_RECORDS = "records"
 """The step after all servers are done: the DNS records of the registry's name."""
 
@@ -56,7 +65,7 @@ def step_title(step: str) -> str:
     """
     if step == CHANGE_RECORDS:
         return "Updating DNS records and waiting for the name servers"
-    return STEPS.get(step) or _IMAGE_STEPS.get(step, step)
+    return {**STEPS, **_IMAGE_STEPS, **_UNINSTALL_STEPS}.get(step, step)
 
 
 def ending_in_words(status: RunStatus | str, step: str, message: str) -> str:

@@ -82,6 +82,7 @@ class Reason:
 REASONS = {
     "account_not_created": Reason("the account {0} could not be created"),
     "cannot_create": Reason("{0} could not be created"),
+    "cannot_remove": Reason("{0} could not be removed"),
     "cannot_sync": Reason("the new files could not be written to the disk"),
     "cannot_write": Reason("{0} could not be written"),
     "certificate_not_installed": Reason("the certificate could not be installed in nginx"),
@@ -198,6 +199,7 @@ REASONS = {
     "storage_changed": Reason(
         "{0} is not the folder it was when it was read (its marker is {1}, was {2})"
     ),
+    "registry_not_stopped": Reason("the registry in slot {0} does not stop"),
     "schedule_refused": Reason(
         "systemd on this server does not accept the schedule {0}",
         "'systemd-analyze calendar' on the server shows what it accepts.",

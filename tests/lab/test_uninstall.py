@@ -1,0 +1,209 @@
+"""Uninstalling gives a server back as it was; every remaining difference is explained."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from urllib.request import Request, urlopen
+
+import pytest
+from command_line import PASSWORD, CommandLine
+from operator_at_work import DOMAIN
+from traffic import push_blob
+
+from lab import LabServer
+from moorage.answers.secrets import Secret
+from moorage.deploy.registry_client import RegistryClient
+
+LISTING = """
+find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path /var/tmp \\
+    -o -path /var/log/journal -o -path /run -o -path /root \\) -prune \\
+    -o -printf 'path %p %u:%g %m %y\\n'
+find /run -maxdepth 1 -printf 'path %p\\n'
+dpkg-query -W -f 'package ${Package} ${Version} ${db:Status-Status}\\n'
+systemctl list-unit-files --no-legend --no-pager | awk '{ print "unit", $1, $2 }'
+systemctl list-units --all --type=service,timer,socket --no-legend --no-pager --plain |
+    awk '$3 == "active" { print "active", $1 }'
+getent passwd | sed 's/^/account /'
+getent group | sed 's/^/group /'
+ss -Hltn | awk '{ print "port", $4 }'
+"""
+
+SYSTEM = (
+    r"path /var/cache/(apt|man|ldconfig|debconf)(/.*)? ",
+    r"path /var/lib/(apt|dpkg|systemd|ucf|pam|logrotate)(/.*)? ",
+    r"path /var/log(/.*)? ",
+    r"path /run/.*",
+    r"path /etc/(ld\.so\.cache|passwd-|group-|shadow-|gshadow-|subuid-?|subgid-?|\.pwd\.lock) ",
+    r"active (apt-daily|dpkg-db|e2scrub|fstrim|man-db|logrotate|systemd|user|session|run-u).*",
+    r"path /etc/(passwd|group|shadow|gshadow) ",
+)
+"""What any installation of a package, and time, change."""
+BY_PACKAGES = (
+    *SYSTEM,
+    r"path /(etc|usr|var)/.*",
+    r"package .*",
+    r"unit (?!moorage).*",
+    r"active (?!moorage|nginx|docker).*",
+    r"(account|group) (docker-registry|docker)\b.*",
+)
+"""What packages that stay have installed: their files, units and accounts."""
+
+
+LEFT_BY_DEBIAN = (
+    r"(account|group) docker-registry:.*",
+    r"path /var/www(/html(/index\.nginx-debian\.html)?)? .*",
+)
+"""What Debian's packages themselves leave when they are purged."""
+
+
+def _listing(server: LabServer) -> set[str]:
+    return set(server.run(LISTING).stdout.splitlines())
+
+
+def _differences(before: set[str], after: set[str], explained: tuple[str, ...]) -> list[str]:
+    found = [f"+ {each}" for each in after - before] + [f"- {each}" for each in before - after]
+    return sorted(each for each in found if not any(re.match(e, each[2:]) for e in explained))
+
+
+def _ours(lines: set[str]) -> list[str]:
+    return sorted(each for each in lines if "moorage" in each)
+
+
+@pytest.fixture
+def cli(call: CommandLine) -> CommandLine:
+    """Return the command line with the password of its answers."""
+    call.environment["CI_PW"] = PASSWORD
+    return call
+
+
+def test_a_bare_server_is_as_it_was(cli: CommandLine, server: LabServer) -> None:
+    before = _listing(server)
+    cli.add_known_hosts(server)
+    cli.write_answers(server)
+    assert cli("apply", "moorage.yml", "--yes", "--no-verify", "--passwords-to", "pw").code == 0
+    registry = _client_of(cli, server)
+    push_blob(registry, "team/app", b"layer" * 1000)
+
+    # Without a terminal, it needs --yes.
+    assert cli("uninstall", "moorage.yml").code == 2
+    done = cli("uninstall", "moorage.yml", "--yes")
+
+    assert done.code == 0, done
+    assert "The registry was removed." in done.stdout
+    after = _listing(server)
+    # The images stay, and with them the account that owns them.
+    ours = [each for each in _ours(after) if " /var/lib/moorage/registry" not in each]
+    assert [each.split()[:2] for each in ours] == [
+        ["account", ours[0].split()[1]],
+        ["group", ours[1].split()[1]],
+        ["path", "/var/lib/moorage"],
+        ["path", "/var/lib/moorage/additions"],
+    ]
+    assert _differences(before, after, (*BY_PACKAGES, r".*moorage.*")) == []
+    assert server.run("systemctl is-active nginx docker-registry", check=False).stdout.split() == [
+        "inactive", "inactive",
+    ]  # fmt: skip
+    status = cli("status", "moorage.yml", "--json")
+    assert json.loads(status.stdout)["servers"][0]["deployed"] is False
+
+    # A new installation serves the images that stayed.
+    assert cli("apply", "moorage.yml", "--yes", "--no-verify", "--passwords-to", "pw2").code == 0
+    assert b"layer" in _read_layer(registry)
+    done = cli("uninstall", "moorage.yml", "--yes", "--images", "--packages", "--json")
+    assert done.code == 0, done
+    after = _listing(server)
+    assert _ours(after) == []
+    assert _differences(before, after, (*SYSTEM, *LEFT_BY_DEBIAN)) == []
+    assert cli("uninstall", "moorage.yml", "--yes").stdout.startswith("Nothing to remove")
+
+
+NEIGHBOUR = """
+server {
+    listen 80;
+    server_name www.example.test;
+    location / { return 200 "neighbour\\n"; }
+}
+"""
+KILLER = """#!/bin/sh
+case "$(tr '\\0' ' ' <"/proc/$PPID/cmdline")" in
+*run.sh*) rm -f "$0" && kill -KILL $PPID ;;
+esac
+PATH=/usr/sbin:/usr/bin exec "${0##*/}" "$@"
+"""
+"""A program that kills the run which starts it."""
+
+
+@pytest.mark.ready
+def test_an_uninstall_that_is_killed_is_completed_by_the_next(
+    cli: CommandLine, server: LabServer
+) -> None:
+    server.write_file("/etc/nginx/sites-enabled/neighbour", NEIGHBOUR)
+    server.run("systemctl enable -q nginx && systemctl reload-or-restart nginx")
+    before = _listing(server)
+    cli.add_known_hosts(server)
+    cli.write_answers(server)
+    assert cli("apply", "moorage.yml", "--yes", "--no-verify", "--passwords-to", "pw").code == 0
+    server.run("echo '# by hand' >>/etc/nginx/conf.d/moorage.conf")
+
+    for program in ("nginx", "rmdir", "userdel"):
+        server.write_file(f"/usr/local/sbin/{program}", KILLER, mode=0o755)
+        killed = cli("uninstall", "moorage.yml", "--yes", "--images", "--json")
+        assert killed.code == 1, killed
+        [result] = killed.result["servers"]
+        assert (result["status"], result["code"]) == ("interrupted", "run_interrupted")
+        assert _neighbour(server) == b"neighbour\n"
+    done = cli("uninstall", "moorage.yml", "--yes", "--images")
+
+    assert done.code == 0, done
+    # What was changed by hand is kept.
+    [copy] = server.run("find /var/backups/moorage-* -type f").stdout.split()
+    assert server.read_file(copy).endswith("# by hand\n")
+    server.run("rm -r /var/backups/moorage-*")
+    after = _listing(server)
+    assert _ours(after) == []
+    assert _differences(before, after, SYSTEM) == []
+    assert _neighbour(server) == b"neighbour\n"
+
+
+def test_beside_apache(cli: CommandLine, server: LabServer) -> None:
+    server.run(
+        "apt-get -q -y install --no-install-recommends apache2 docker-registry >/dev/null 2>&1",
+        timeout=180,
+    )
+    server.run("until ss -Hltn 'sport = :5000' | grep -q .; do sleep 0.2; done")
+    before = _listing(server)
+    cli.add_known_hosts(server)
+    registry = {"domain": DOMAIN, "port": 8443, "redirect_http": False}
+    cli.write_answers(server, registry=registry)
+    applied = cli("apply", "moorage.yml", "--yes", "--no-verify", "--passwords-to", "pw")
+    assert applied.code == 0, applied
+
+    done = cli(
+        "uninstall", "--server", f"root@{server.address}", "--key", str(server.key),
+        "--yes", "--images", "--packages",
+    )  # fmt: skip
+
+    assert done.code == 0, done
+    after = _listing(server)
+    assert _ours(after) == []
+    assert _differences(before, after, (*SYSTEM, *LEFT_BY_DEBIAN)) == []
+    server.run("perl -MIO::Socket::INET -e 'exit !IO::Socket::INET->new(\"127.0.0.1:80\")'")
+
+
+def _neighbour(server: LabServer) -> bytes:
+    request = Request(f"http://{server.address}/", headers={"Host": "www.example.test"})
+    with urlopen(request, timeout=10) as answer:
+        content: bytes = answer.read()
+    return content
+
+
+def _client_of(cli: CommandLine, server: LabServer) -> RegistryClient:
+    authority = next((cli.home / "state" / "ca").glob("*/ca.pem")).read_bytes()
+    return RegistryClient(server.address, 443, DOMAIN, True, authority, "ci", Secret(PASSWORD))
+
+
+def _read_layer(registry: RegistryClient) -> bytes:
+    digest = hashlib.sha256(b"layer" * 1000).hexdigest()
+    return registry.request("GET", f"/v2/team/app/blobs/sha256:{digest}").body

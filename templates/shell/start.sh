@@ -14,6 +14,9 @@ if ! mkdir "$run"; then
     printf '@result\tfailed\tcannot_write\t%s\n' "$state"
     exit 0
 fi
+# Until the run has its own lock, other runs leave it alone.
+exec 7>"$run/sending"
+flock -n 7
 if ! head -c "$size" | tar -C "$run" -xf - 2>"$run/unpack.log"; then
     printf '@result\tfailed\tupload_not_unpacked\t%s\n' "$(tail -n 1 "$run/unpack.log" 2>/dev/null)"
     rm -rf "$run"

@@ -191,11 +191,17 @@ was_refused() {
     case "$begun" in '' | wait | recheck | hooks-before) return 0 ;; *) return 1 ;; esac
 }
 
+# is_starting RUN: whether a run is still being sent, or has not taken its own lock yet.
+is_starting() {
+    if [ -e "$1/step" ] || [ -e "$1/result" ] || [ ! -e "$1/sending" ]; then return 1; fi
+    ! flock -n "$1/sending" true
+}
+
 # forget_runs RUN...: removes all of them except the last ten.
 forget_runs() {
     while [ $# -gt 10 ]; do
         # A run that collects images can be waiting meanwhile.
-        if [ "$1" != "$run" ] && flock -n "$1/lock" true; then rm -rf "$1"; fi
+        if [ "$1" != "$run" ] && ! is_starting "$1" && flock -n "$1/lock" true; then rm -rf "$1"; fi
         shift
     done
 }
@@ -212,7 +218,7 @@ forget_old_runs() {
     for old in "$state"/runs/*; do if ! was_refused "$old" && [ ! -e "$old/scheduled" ]; then set -- "$@" "$old"; fi; done
     forget_runs "$@"
     for old in "$state"/runs/*; do
-        if [ "$old" = "$run" ] || [ -e "$old/result" ]; then continue; fi
+        if [ "$old" = "$run" ] || [ -e "$old/result" ] || is_starting "$old"; then continue; fi
         flock -n "$old/lock" true || continue
         rm -rf "$old/content" "$old/hooks" "$old/backup" "$old/image.tar" "$old/image-login" "$old/hook.out" "$old/login" "$old/request"
         # Runs that got further have recorded their packages themselves.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 from pathlib import Path
 
@@ -41,6 +42,23 @@ def test_a_run_that_is_starting_can_still_write_its_own_result(tmp_path: Path) -
     _clean_up(tmp_path)
 
     assert (old / "result.new").read_text() == "locked\nrun_locked\n2\n"
+
+
+def test_a_run_that_another_operator_is_sending_stays(tmp_path: Path) -> None:
+    old = _old_run(tmp_path)
+    (old / "step").unlink()
+    (old / "lock").unlink()
+    (old / "content").mkdir()
+    with (old / "sending").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        _clean_up(tmp_path)
+        assert (old / "content").is_dir()
+        assert not (old / "result").exists()
+
+    # Its connection was lost.
+    _clean_up(tmp_path)
+
+    assert not (old / "content").exists()
 
 
 def _ended_run(state: Path, number: int, result: str, step: str) -> None:

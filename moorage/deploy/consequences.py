@@ -6,6 +6,7 @@ first; docs/command-line.md lists the codes.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -696,15 +697,24 @@ def _left_out(answers: Answers, every: Sequence[Facts]) -> Iterator[Consequence]
     listed = {server.host for server in answers.servers}
     renamed = {line_of(deployment_record(facts).get("server")) for facts in every}
     recorded = [each for each in map(as_applied, every) if each is not None]
-    for label in dict.fromkeys(server.host for each in recorded for server in each.servers):
+    servers = {server.host: server for each in recorded for server in each.servers}
+    for label, server in servers.items():
         if label not in listed and label not in renamed:
+            shares = any(each.answers.storage.driver == "s3" for each in recorded)
             yield Consequence(
                 Code.SERVER_LEFT_OUT,
                 f"{label} is no longer part of the deployment: its registry keeps running, but "
                 "gets no more changes.",
                 is_destructive=True,
                 servers=(label,),
+                note=(_WRITES_TO_BUCKET if shares else "")
+                + f"moorage uninstall --server {shlex.quote(server.destination)} removes it",
             )
+
+
+_WRITES_TO_BUCKET = (
+    "It still writes to the bucket, so delete and collect no images before it is removed. "
+)
 
 
 def _new_servers(answers: Answers, every: Sequence[Facts]) -> Iterator[Consequence]:

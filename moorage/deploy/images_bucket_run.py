@@ -46,15 +46,17 @@ def check_all_servers(read: ImagesRead) -> None:
             server=error.server,
             code="images_server_missing",
         )
-    reached = {facts.server for facts in read.servers}
-    for facts in read.servers:
-        hosts = {server.host for server in recorded_on(facts).answers.servers}
-        if len(hosts) > len(reached):
+    records = [recorded_on(facts) for facts in read.servers]
+    reached = {each.label for each in records}
+    for record in records:
+        hosts = {server.host for server in record.servers}
+        if missing := sorted(hosts - reached):
             raise MoorageError(
                 f"{len(hosts)} servers use this bucket ({', '.join(sorted(hosts))}), and all of "
-                "them must take part.",
-                advice="Use the answers file, or name all servers with --server.",
-                server=facts.server,
+                f"them must take part: {', '.join(missing)} is missing.",
+                advice="Use the answers file, or name all servers with --server. If one has left "
+                "the deployment, uninstall it and apply the answers first.",
+                server=record.server,
                 code="images_server_missing",
             )
 

@@ -14,8 +14,10 @@ from lab import Lab, LabServer
 from lab.image import build_small_image
 from lab.services import ObjectStore
 from moorage.answers.model import Answers
+from moorage.deploy.consequences import Code
 from moorage.deploy.events import Event, StepBegan
-from moorage.errors import ExitCode
+from moorage.deploy.images_run import read_to_move
+from moorage.errors import ExitCode, MoorageError
 
 pytestmark = pytest.mark.ready
 FOLDERS = ("/var/lib/moorage", "/var/lib/moorage/runs", "/etc/moorage")
@@ -98,6 +100,35 @@ def test_docker_and_package_servers_share_a_bucket(
             copy_back(client, f"{DOMAIN}/team/shared@{digest}")
         assert not operator.plan(answers).has_changes
         assert strict.refused == []
+
+
+def test_a_server_that_left_and_joins_again_gets_the_newer_users(
+    operator: Operator, servers: Any, s3: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = machines = servers(2)
+    ci, bob = ({"name": name, "password": {"generate": True}} for name in ("ci", "bob"))
+
+    def of(*places: LabServer, users: list[dict[str, Any]]) -> Answers:
+        storage = s3_storage(s3, monkeypatch)
+        return operator.answers(places, storage=storage, credentials={"users": users})
+
+    operator.install(of(*machines, users=[ci, bob]))
+    alone = of(second, users=[ci])
+    with operator.open(alone) as deployment, pytest.raises(MoorageError) as refused:
+        read_to_move(deployment)
+    assert refused.value.code == "images_server_missing"
+
+    outcome = operator.install(alone)
+    told = {each.code: each for each in outcome.plan.consequences}[Code.SERVER_LEFT_OUT]
+    assert told.servers == (first.address,)
+    assert f"moorage uninstall --server root@{first.address} " in told.note
+    assert first.address not in second.run("grep -rhs . /etc/nginx /etc/moorage/registry").stdout
+    assert operator.status(second, user="bob") == 401
+    assert operator.status(first, user="bob") == 200  # It keeps running as it was.
+
+    operator.install(of(*machines, users=[ci]))
+    assert [operator.status(each, user="bob") for each in machines] == [401, 401]
+    assert [operator.status(each) for each in machines] == [200, 200]
 
 
 def test_no_server_switches_when_one_cannot_stage(

@@ -448,16 +448,31 @@ def test_another_image_of_the_same_version_is_a_consequence() -> None:
 
 
 def test_a_removed_or_renamed_server_is_a_consequence() -> None:
-    two = answers(servers=[{"host": "one"}, {"host": "two"}], storage=S3)
+    second = {"host": "two", "user": "root", "port": 2222}
+    two = answers(servers=[{"host": "one"}, second], storage=S3)
     alone = answers(storage=S3)
     left = found(alone, deployed(two))[Code.SERVER_LEFT_OUT]
     assert left.servers == ("two",)
     assert left.is_destructive
+    assert left.note == (
+        "It still writes to the bucket, so delete and collect no images before it is removed. "
+        "moorage uninstall --server root@two:2222 removes it"
+    )
     renamed = answers(servers=[{"host": "uno"}])
     facts = replace(deployed(answers()), server="uno")
     result = found(renamed, facts)
     assert result[Code.SERVER_RENAMED].text == "one is called uno from now on."
     assert Code.SERVER_LEFT_OUT not in result
+
+
+def test_a_server_that_joins_again_does_not_bring_removed_users_back() -> None:
+    two = answers(servers=[{"host": "one"}, {"host": "two"}], storage=S3)
+    stayed = deployed(two, (CI,), users={"revision": 5, "declared": ["ci"]})
+    joins = deployed(two, (BOB, CI), server="two", users={"revision": 4, "declared": ["bob", "ci"]})
+    for every in ((stayed, joins), (joins, stayed)):
+        removed = found(two, every)[Code.USERS_REMOVED]
+        assert (removed.users, removed.servers) == (("bob",), ("two",))
+        assert found(two, every, materials((BOB, CI)))[Code.USERS_ADDED].users == ("bob",)
 
 
 def test_equal_consequences_on_several_servers_are_listed_once() -> None:

@@ -97,8 +97,13 @@ if command -v systemctl >/dev/null 2>&1; then
     # Prints the output of a unit's last start. (In a run, journal() prints it since a mark.)
     journal() {
         attempt=$(systemctl show -p InvocationID --value "$1" 2>/dev/null)
-        [ -z "$attempt" ] || journalctl -q -n 200 --no-pager -o cat \
-            "_SYSTEMD_INVOCATION_ID=$attempt" + "INVOCATION_ID=$attempt" 2>/dev/null
+        [ -n "$attempt" ] || return
+        # journald knows only the unit of a line that it reads after its process failed, not the start. Such
+        # lines come after the start's first line.
+        set -- "_SYSTEMD_INVOCATION_ID=$attempt" + "INVOCATION_ID=$attempt" + "_SYSTEMD_UNIT=$1.service"
+        begin=$(journalctl -q -o export --output-fields=_PID "$1" + "$3" 2>/dev/null |
+            sed -n '/^__CURSOR=/{s///p;q;}')
+        [ -z "$begin" ] || journalctl -q --no-pager -o cat --cursor "$begin" "$@" 2>/dev/null | tail -n 200
     }
     # shellcheck disable=SC2034 # why_registry reads it
     plan_engine=$engine

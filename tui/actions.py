@@ -111,6 +111,9 @@ _RETENTION = Action("e", "retention", "Retention",
                     "rules keep clean cleanup schedule timer gc expire", is_first=True)  # fmt: skip
 _UPGRADE = Action("g", "upgrade", "Upgrade", "Another version of the registry, after a question",
                   "Upgrade the registry", "update version package image")  # fmt: skip
+_UNINSTALL = Action("X", "uninstall", "", "Remove the registry from its servers, after its name "
+                    "is typed", "Uninstall the registry",
+                    "remove delete purge decommission uninstall")  # fmt: skip
 _SAVE_LINES = Action("s", "save_lines", "Save lines", "Save the lines to a file",
                      "Save the lines", "write export")  # fmt: skip
 _REFUSE = Action("escape", "refuse", "Back", "Close without changing anything")
@@ -191,6 +194,7 @@ AREAS = {
         Action("escape", "back", "Back", "Back to the start"),
         _LOGS,
         _UPGRADE,
+        _UNINSTALL,
         Action("c", "clients", "Clients", "Show what to paste on Docker, Podman and other clients",
                "Set up clients", "docker podman kubernetes containerd login ca trust handover"),
         Action("ctrl+r", "look", "Read again", "Read the servers again", "Read the servers again",
@@ -429,7 +433,7 @@ AREAS = {
         Action("c", "checks", "", "Show or hide the repository of Moorage's own checks",
                "Show or hide Moorage's own checks", "verify moorage-verify hidden", is_first=True),
     )),
-    "images_run": Area("A run that changes images", (
+    "run_dialog": Area("A run that changes images or uninstalls", (
         Action("escape", "cancel", "Cancel or leave", "Cancel the run, or leave it running",
                "Cancel the run, or leave it running", "stop abort detach", is_first=True),
         Action("enter,escape", "refuse", "Close", "Close", is_first=True),

@@ -98,11 +98,13 @@ def command(
 
 
 def _nothing(output: Output, plan: UninstallPlan) -> int:
+    from moorage.deploy.uninstall import NOTHING
+
     code = plan.unreached[0].exit_code if plan.unreached else ExitCode.DONE
     if output.as_json:
         output.emit({"event": "result", "exit_code": int(code), "servers": []})
     else:
-        output.data("Nothing to remove: no registry of Moorage is there.")
+        output.data(NOTHING)
     return code
 
 
@@ -118,6 +120,7 @@ def _confirm(runner: Runner, plan: UninstallPlan) -> bool:
 def _lines(plan: UninstallPlan) -> Iterator[Line]:
     from moorage.cli.errors import explain
     from moorage.cli.tables import aligned
+    from moorage.deploy.uninstall import LEGEND
     from moorage.escape import one_line
     from moorage.rows import Level
 
@@ -129,19 +132,14 @@ def _lines(plan: UninstallPlan) -> Iterator[Line]:
 
     for server in plan.servers:
         yield ((server.server, "bold"),)
-        yield from aligned(
-            [
-                *(cells("-", row) for row in server.removes),
-                *(cells("=", row) for row in server.stays),
-            ]
-        )
+        yield from aligned([cells(sign, row) for sign, row in server.rows])
     for name in plan.empty:
         yield ((name, "bold"), "  nothing to remove")
     for error in plan.unreached:
         yield (("! ", "yellow"), (error.server or "", "bold"), f"  {explain(error)}")
     if plan.servers:
         yield ("",)
-        yield ("- is removed, = stays. DNS records stay as they are.",)
+        yield (LEGEND,)
 
 
 def _server_as_json(server: Any) -> dict[str, object]:
@@ -169,9 +167,6 @@ def _report(output: Output, plan: UninstallPlan, report: UninstallReport, code: 
         return code
     for line in report_lines(servers, ADVICE):
         output.data(*line)
-    if code == ExitCode.DONE:
-        output.data(("The registry was removed.", "bold"))
-    elif report.unreached:
-        names = ", ".join(each.server or "" for each in report.unreached)
-        output.data(f"Uninstall again when these can be reached: {names}.")
+    if report.summary:
+        output.data((report.summary, "bold" if code == ExitCode.DONE else ""))
     return code

@@ -57,6 +57,10 @@ ADVICE = {
     "run_interrupted": "Uninstall again: it completes what was interrupted.",
 }
 """What to do after an uninstall, by code."""
+LEGEND = "- is removed, = stays. DNS records stay as they are."
+"""What the signs of a plan's rows mean."""
+NOTHING = "Nothing to remove: no registry of Moorage is there."
+_WARNINGS = (Level.BAD, Level.WARNING)
 _NAME = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 
 
@@ -98,6 +102,12 @@ class ServerUninstall:
     marker: str = ""
     wish: Wish = Wish()
     problem: MoorageError | None = None
+
+    @property
+    def rows(self) -> tuple[tuple[str, Row], ...]:
+        """The rows of what goes (``-``) and of what stays (``=``), warnings first."""
+        signed = [*(("-", row) for row in self.removes), *(("=", row) for row in self.stays)]
+        return tuple(sorted(signed, key=lambda each: each[1].level not in _WARNINGS))
 
 
 @dataclass(frozen=True)
@@ -148,6 +158,16 @@ class UninstallReport:
         if all(done) and not self.unreached:
             return ExitCode.DONE
         return ExitCode.PARTLY_DONE if any(done) else ExitCode.FAILED
+
+    @property
+    def summary(self) -> str:
+        """The result in a sentence; empty if the servers' own results say it."""
+        if self.exit_code == ExitCode.DONE:
+            return "The registry was removed."
+        if not self.unreached:
+            return ""
+        names = ", ".join(each.server or "" for each in self.unreached)
+        return f"Uninstall again when these can be reached: {names}."
 
 
 def plan_uninstall(deployment: Deployment, wish: Wish) -> UninstallPlan:
@@ -247,7 +267,7 @@ def _problem(facts: Facts, storage: Storage, wish: Wish) -> MoorageError | None:
     if storage.driver == "s3" and storage.s3 is not None:
         return MoorageError(
             f"the images are in the bucket {storage.s3.bucket}, which Moorage does not empty.",
-            advice="Uninstall without --images. Then delete the objects below "
+            advice="Uninstall without the images. Then delete the objects below "
             f"'{_prefix(storage.s3.rootdirectory)}' with the store's own tools, unless another "
             "registry uses them.",
             server=facts.server,
@@ -256,7 +276,7 @@ def _problem(facts: Facts, storage: Storage, wish: Wish) -> MoorageError | None:
     if reason := missing_images(facts):
         return MoorageError(
             reason,
-            advice="Mount the disk with the images, or uninstall without --images.",
+            advice="Mount the disk with the images, or uninstall without the images.",
             server=facts.server,
             code="storage_changed",
         )
@@ -302,7 +322,7 @@ def _remains(facts: Facts, storage: Storage, folder: str, wish: Wish) -> Iterato
             yield Row("images", "images", f"in {folder}; a later install serves them again")
     packages = [each for each in _added_packages(facts) if each in facts.packages]
     if packages and not wish.packages:
-        yield Row("packages", "packages", f"{', '.join(packages)}; --packages removes them")
+        yield Row("packages", "packages", f"{', '.join(packages)}; they can be removed, too")
     recorded = recorded_additions(facts)
     if layout.ADDITIONS not in facts.files and (recorded is None or recorded.found is None):
         yield Row(

@@ -24,6 +24,7 @@ from moorage.deploy.overview import Health, look, overview_of
 from moorage.deploy.space import disk_parts
 from moorage.deploy.status import Status
 from moorage.deploy.status_rows import summary_rows
+from moorage.deploy.uninstall import NOTHING
 from moorage.errors import MoorageError
 from moorage.escape import printable
 from moorage.recents import UNFINISHED
@@ -38,6 +39,13 @@ from screens.dashboard.runs_tab import RunsTab
 from screens.dashboard.server_list import ServerList
 from screens.dashboard.tab import Reader, Tab
 from screens.dashboard.tab_bar import TabBar
+from screens.dashboard.uninstall import (
+    TITLE,
+    PlanDialog,
+    UninstallDialog,
+    Uninstaller,
+    WishDialog,
+)
 from screens.dashboard.upgrade import UpgradeDialog, plan_upgrade, problems_of, question
 from screens.dashboard.users_tab import UsersTab
 from tui.actions import bindings
@@ -501,6 +509,35 @@ class DashboardScreen(Screen[None]):
                 session.draft.set("registry.image", image)
                 self.post_message(DraftChanged())
             self.post_message(ApplyRequested())
+
+    @work(exclusive=True, group="uninstall")
+    async def action_uninstall(self) -> None:
+        """Uninstall the registry: ask what goes, plan, and run it once its name was typed."""
+        wish = await self.app.push_screen_wait(WishDialog())
+        if wish is None:
+            return
+        session, uninstaller = self._session, None
+        self.action_show_tab("overview")
+        try:
+            answers = session.draft.answers_to_look()
+            uninstaller = Uninstaller(answers, session.operations.asker, self._open_transport)
+            reading = uninstaller.plan
+            self._say("", f"Reading {self._names()}")
+            plan = await in_thread(lambda: reading(wish))
+            problems = [describe_error(each) for each in plan.problems]
+            if problems or not plan.has_changes:
+                text = printable("\n".join(problems)) or NOTHING
+                self.app.push_screen(NoteDialog(TITLE, text))
+            elif await self.app.push_screen_wait(PlanDialog(plan, plan.domain or uninstaller.name)):
+                await self.app.push_screen_wait(UninstallDialog(uninstaller, plan))
+        except MoorageError as error:
+            session.operations.asker.forget_refused(error)
+            self.app.push_screen(NoteDialog(TITLE, describe_error(error)))
+        finally:
+            if uninstaller is not None:
+                uninstaller.close()
+        self._has_space = False
+        self.action_look()
 
     def action_follow(self) -> None:
         """Follow the run in progress."""

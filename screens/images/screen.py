@@ -32,7 +32,7 @@ from screens.images.rows import (
     sorted_repositories,
     tag_rows,
 )
-from screens.images.run_dialog import LEFT, RunDialog
+from screens.images.run_dialog import LEFT, ImagesRunDialog
 from screens.images.source import Images, ImagesOnServers, collectable
 from screens.images.tables import RepositoryTable, TagTable
 from screens.images.trash_screen import TrashScreen
@@ -510,7 +510,7 @@ class ImagesScreen(StagingScreen):
         assert self._images is not None
         facts = self._images.read.facts
         follow = partial(self._source.follow, facts.server, run.run_id)
-        dialog = RunDialog(
+        dialog = ImagesRunDialog(
             f"Run {run.run_id}", self._source, follow, facts.server, facts.clock_skew
         )
         self._was_run(await self.app.push_screen_wait(dialog), "")
@@ -538,7 +538,7 @@ class ImagesScreen(StagingScreen):
         """Run a confirmed task and follow it."""
         run = partial(self._source.change, read, task)
         facts = read.facts
-        dialog = RunDialog(title, self._source, run, facts.server, facts.clock_skew)
+        dialog = ImagesRunDialog(title, self._source, run, facts.server, facts.clock_skew)
         change = await self.app.push_screen_wait(dialog)
         if task.action == "delete" and isinstance(change, ImagesChange) and change.is_good:
             self._marks.clear_staged()

@@ -310,6 +310,8 @@ class FakeConnection:
             output = gzip.compress(self._to.history)
         elif script == shell_script("run_log.sh"):
             output = gzip.compress(self._to.run_log)
+        elif script.endswith(shell_script("uninstalled.sh")):
+            output = b""
         elif script == shell_script("trash.sh"):
             output = self._to.trash
         elif "systemd-analyze calendar" in script and on_start is None:
@@ -395,6 +397,8 @@ class _FakeRun:
         self._say(self._server.result)
 
     def _place_files(self) -> None:
+        if "plan/paths" in self._plan:
+            self._server.files = {}
         if "plan/files" not in self._plan:
             return
         for line in self._plan["plan/files"].decode().splitlines():

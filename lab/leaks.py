@@ -20,7 +20,7 @@ INTERVAL = 0.3
 LOGIN_USER_IDS = range(1000, 60_000)
 """Accounts of people, who can read the environments of their own processes."""
 
-KEPT = re.compile("^/var/lib/moorage/deployments/[^/]+/files(?=/)")
+KEPT = re.compile(r"^.*/deployments/\d{8}T\d{9}-[0-9a-f]{4}/files(?=/)")
 """Where files are kept as they were; only root can enter it."""
 
 MEMORY_FOLDERS = ("/run", "/tmp", "/dev/shm")

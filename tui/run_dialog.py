@@ -40,7 +40,7 @@ class RunDialog(Dialog[Result]):
     BINDINGS: ClassVar[list[BindingType]] = bindings("run_dialog")
     DEFAULT_CSS = """
     RunDialog > .dialog--box { width: 104; height: 90%; }
-    RunDialog #steps { height: auto; max-height: 11; margin-bottom: 1; }
+    RunDialog #steps { height: auto; max-height: 35%; margin-bottom: 1; }
     RunDialog LogView { height: 1fr; min-height: 3; margin-bottom: 1; }
     RunDialog #outcome { height: auto; max-height: 6; margin-bottom: 1; display: none; }
     RunDialog #outcome.-shown { display: block; }

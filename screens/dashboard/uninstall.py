@@ -41,6 +41,8 @@ _ABOUT = (
 )
 _IMAGES = "For good. Without this, a later install serves them again"
 _PACKAGES = "Those that Moorage installed, unless something else uses them"
+_MOST_ROWS = 6
+"""Rows of a plan that fit above the field on a small terminal, even if each is wrapped."""
 _COLOURS = {Level.BAD: "$text-error", Level.WARNING: "$text-warning"}
 
 
@@ -131,6 +133,8 @@ class PlanDialog(AskingDialog[bool | None]):
         self._plan = plan
         self._name = name
         self._field = Field("Name", help_text=f"Type {printable(name)} to remove it")
+        # Or the field could be out of sight.
+        self.set_class(len(list(plan_rows(plan))) > _MOST_ROWS, "-tall")
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog--box") as box:

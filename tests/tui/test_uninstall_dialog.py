@@ -85,3 +85,16 @@ async def test_the_run_is_cancelled_after_a_question(alpha: FakeServer) -> None:
         await wizard.see("✗ alpha:", "Close")
         assert alpha.aborted.is_set()
         assert layout.DEPLOYMENT in alpha.files
+
+
+async def test_with_several_servers_the_field_and_the_result_are_in_sight() -> None:
+    servers = [deployed(FakeServer(name)) for name in ("alpha", "beta", "gamma", "delta")]
+    servers[1].result = "@result\tfailed\tdisk full\n"
+    async with dashboard(*servers) as wizard:
+        await wizard.press("X")
+        await wizard.see("Delete the images")
+        await wizard.press("ctrl+s")
+        await wizard.see("no longer served", "Type registry.example.com")
+        await wizard.type("registry.example.com")
+        await wizard.press("enter")
+        await wizard.see("✗ beta: failed", "Close")

@@ -208,7 +208,7 @@ def _report(runner: Runner, rollback: Rollback, plan: Plan, outcome: Outcome) ->
     if checks is not None:
         lines += [("",), *report_view.verification_lines(checks)]
     if code == ExitCode.DONE and report.revision:
-        lines += [("",), (f"Rolled back to revision {rollback.revision}.", "bold")]
+        lines += [("",), ((f"Rolled back to revision {rollback.revision}.", "bold"),)]
     for line in lines:
         output.data(*line)
     return code

@@ -75,7 +75,7 @@ def command(
                 "packages": packages, "servers": list(map(_server_as_json, plan.servers)),
                 "nothing_on": list(plan.empty), "unread": list(map(as_json, plan.unreached)),
             })  # fmt: skip
-        else:
+        elif plan.has_changes or plan.unreached:
             for line in _lines(plan):
                 output.message(*line)
         if plan.problems:

@@ -730,7 +730,8 @@ def _new_servers(answers: Answers, every: Sequence[Facts]) -> Iterator[Consequen
         yield Consequence(
             Code.NEW_SERVER,
             f"Nothing is deployed on {facts.server}, although these answers were applied before "
-            f"(revision {answers.based_on}): it is a different or reinstalled machine.{images}",
+            f"(revision {answers.based_on}): it is a different or "
+            f"reinstalled machine, or the registry was uninstalled.{images}",
             servers=(facts.server,),
         )
 

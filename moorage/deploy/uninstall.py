@@ -10,7 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from moorage.deploy.additions import lines_of_additions, recorded_additions
-from moorage.deploy.deployment_json import as_applied, drifted
+from moorage.deploy.deployment_json import (
+    UNKNOWN_NAME,
+    as_applied,
+    drifted,
+    recorded_digests,
+)
 from moorage.deploy.events import LogLine, RunEnded
 from moorage.deploy.payload import archive, new_run_id
 from moorage.deploy.report import ServerReport
@@ -43,10 +48,18 @@ _PATHS = (
     layout.UPLOADS_SERVICE, layout.UPLOADS_TIMER, layout.ACTIVITY_SERVICE, layout.ACTIVITY_TIMER,
     layout.RECOVER_SERVICE, layout.COLLECT_SERVICE, layout.COLLECT_TIMER, layout.COLLECT_WANTED,
     layout.COLLECT_STAMP, layout.NEEDRESTART_CONFIG, layout.NEEDRESTART_NGINX,
-    layout.PROGRAMS.rpartition("/")[0],
+    layout.PROGRAMS,
     layout.SOCKETS, layout.WEB_SOCKETS, "/run/moorage-cache", "/run/moorage-guessers",
 )  # fmt: skip
 """Moorage's files and folders, except for the record, which goes last."""
+_NOT_RECORDED = {
+    layout.DEPLOYMENT, layout.HTPASSWD, layout.HTPASSWD_DISABLED, layout.AUTH_KEY,
+}  # fmt: skip
+_WRITTEN_BY_RUNS = (
+    f"{layout.REGISTRY_ETC}/blue/", f"{layout.REGISTRY_ETC}/green/", f"{layout.ACME_ETC}/",
+    f"{layout.HOOKS_ETC}/", f"{layout.TLS_ETC}/",
+)  # fmt: skip
+"""Files and folders of Moorage that its record may not name."""
 _CERTIFICATE = tuple(
     f"/etc/letsencrypt/{folder}" for folder in
     (f"renewal/{layout.LINEAGE}.conf", f"live/{layout.LINEAGE}", f"archive/{layout.LINEAGE}")
@@ -187,7 +200,8 @@ def plan_uninstall(deployment: Deployment, wish: Wish) -> UninstallPlan:
         raise ServersFailed(unreached)
     there = [each for each in facts if _is_there(each)]
     applied = [each.answers for each in map(as_applied, there) if each is not None]
-    domain = applied[0].registry.domain if applied else ""
+    named = deployment.answers.registry.domain
+    domain = applied[0].registry.domain if applied else named if named != UNKNOWN_NAME else ""
     return UninstallPlan(
         domain,
         tuple(_plan_server(deployment.answers, each, wish) for each in there),
@@ -223,35 +237,50 @@ def uninstall(deployment: Deployment, plan: UninstallPlan) -> UninstallReport:
         thread.start()
     for thread in threads:
         thread.join()
-    reports = tuple(
-        _end(deployment, run, server) for run, server in zip(runs, plan.servers, strict=True)
-    )
-    return UninstallReport(reports, plan.unreached)
+    return UninstallReport(tuple(_end(deployment, run) for run in runs), plan.unreached)
 
 
 def _is_there(facts: Facts) -> bool:
-    # After an interrupted uninstall, the last of these is left.
-    return any(path in facts.files for path in (layout.DEPLOYMENT, layout.UNIT, layout.ADDITIONS))
+    # After an uninstall whose result was not read, only its run is left.
+    return bool(facts.runs) or any(
+        path in facts.files for path in (layout.DEPLOYMENT, layout.UNIT, layout.ADDITIONS)
+    )
 
 
 def _plan_server(answers: Answers, facts: Facts, wish: Wish) -> ServerUninstall:
     applied = as_applied(facts)
     storage = (applied.answers if applied is not None else answers).storage
     folder = storage.filesystem.path if storage.driver == "filesystem" else ""
-    marker = facts.store.marker if facts.store and facts.store.folder == folder else ""
     there = facts.images.get(folder)
-    modified = tuple(path for path in drifted(facts) if path in facts.files)
+    marker = facts.store.marker if facts.store and facts.store.folder == folder else ""
+    marker = there.marker if there is not None else marker
+    # A folder without Moorage's marker is left alone, unless a slot uses it.
+    problem = _problem(facts, storage, wish)
+    wish = replace(wish, images=wish.images and bool(marker or there))
+    modified = (
+        *(path for path in drifted(facts) if path in facts.files),
+        *_foreign_files(facts),
+    )
     return ServerUninstall(
         facts.server,
         facts,
         tuple(_removals(facts, applied.answers if applied else None, modified, folder, wish)),
-        tuple(_remains(facts, storage, folder, wish)),
+        tuple(_remains(facts, storage, folder, wish, has_marker=bool(marker))),
         modified,
         folder,
-        there.marker if there is not None else marker,
+        marker,
         wish,
-        _problem(facts, storage, wish),
+        problem,
     )
+
+
+def _foreign_files(facts: Facts) -> Iterator[str]:
+    """Yield files in Moorage's folders that it did not write."""
+    known = set(recorded_digests(facts)) | _NOT_RECORDED
+    for path in sorted(facts.files):
+        is_inside = path.startswith((f"{layout.ETC}/", f"{layout.NGINX_ETC}/"))
+        if is_inside and path not in known and not path.startswith(_WRITTEN_BY_RUNS):
+            yield path
 
 
 def _problem(facts: Facts, storage: Storage, wish: Wish) -> MoorageError | None:
@@ -298,28 +327,30 @@ def _removals(
         yield Row(
             "users", "users", f"{count_text(len(users), 'user')} with their passwords", Level.BAD
         )
-    if wish.images and folder and folder in facts.images:
+    if wish.images:
         yield Row("images", "images", f"all images in {folder}, and the trash", Level.BAD)
     if layout.RENEWAL in facts.files:
         yield Row("certificate", "certificate", "the certificate from certbot, and its key")
     files = [path for path in facts.files if path != layout.ADDITIONS]
     if files:
         yield Row("files", "files", f"{count_text(len(files), 'file')}, units and runs of Moorage")
+    elif facts.runs:
+        yield Row("files", "files", "the logs of runs")
     for path in modified:
-        yield Row("modified", "modified", f"{path}; a copy is kept", Level.WARNING)
+        yield Row("modified", "not Moorage's", f"{path}; a copy is kept", Level.WARNING)
     packages = [each for each in _added_packages(facts) if each in facts.packages]
     if wish.packages and packages:
         text = f"{', '.join(packages)}, unless something else uses them"
         yield Row("packages", "packages", text)
 
 
-def _remains(facts: Facts, storage: Storage, folder: str, wish: Wish) -> Iterator[Row]:
+def _remains(
+    facts: Facts, storage: Storage, folder: str, wish: Wish, *, has_marker: bool
+) -> Iterator[Row]:
     if storage.driver == "s3" and storage.s3 is not None:
         yield Row("images", "images", f"in the bucket {storage.s3.bucket}")
-    elif folder and not wish.images:
-        there = facts.images.get(folder)
-        if there is not None and there.has_images:
-            yield Row("images", "images", f"in {folder}; a later install serves them again")
+    elif folder and has_marker and not wish.images:
+        yield Row("images", "images", f"in {folder}; a later install serves them again")
     packages = [each for each in _added_packages(facts) if each in facts.packages]
     if packages and not wish.packages:
         yield Row("packages", "packages", f"{', '.join(packages)}; they can be removed, too")
@@ -379,7 +410,7 @@ def _lines(lines: Iterator[str] | Sequence[str]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-def _end(deployment: Deployment, run: ServerRun, server: ServerUninstall) -> ServerReport:
+def _end(deployment: Deployment, run: ServerRun) -> ServerReport:
     """Return how a run has ended; if all is removed, remove the run as well."""
     ended = run.ended or RunEnded(run.server, run.run_id, RunStatus.LOST, code="run_lost")
     report = ServerReport(
@@ -391,7 +422,7 @@ def _end(deployment: Deployment, run: ServerRun, server: ServerUninstall) -> Ser
     def remove(transport: Transport) -> Completed:
         return transport.run(
             shell_script("uninstalled.sh"),
-            payload=f"{run.run_id}\n{server.storage or '-'}\n".encode(),
+            payload=f"{run.run_id}\n".encode(),
             timeout=DEADLINE, deadline=DEADLINE,
         )  # fmt: skip
 

@@ -266,7 +266,7 @@ def _target(offer: Offer, wish: Wish) -> Target:
         return Target(image=offer.image)
     version = offer.chosen
     lists = f" The package lists are incomplete: {offer.unfetched}." if offer.unfetched else ""
-    if not version and wish.version is not None:
+    if wish.version is not None and not (version and _VERSION.fullmatch(wish.version)):
         known = ", ".join(offer.versions) or "none"
         raise MoorageError(
             f"Version {wish.version} of {PACKAGE} is not available.{lists}",

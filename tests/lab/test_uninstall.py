@@ -34,6 +34,7 @@ SYSTEM = (
     r"path /var/cache/(apt|man|ldconfig|debconf)(/.*)? ",
     r"path /var/lib/(apt|dpkg|systemd|ucf|pam|logrotate)(/.*)? ",
     r"path /var/log(/.*)? ",
+    r"path /var/lib/private ",
     r"path /run/.*",
     r"path /etc/(ld\.so\.cache|passwd-|group-|shadow-|gshadow-|subuid-?|subgid-?|\.pwd\.lock) ",
     r"active (apt-daily|dpkg-db|e2scrub|fstrim|man-db|logrotate|systemd|user|session|run-u).*",
@@ -85,6 +86,11 @@ def test_a_bare_server_is_as_it_was(cli: CommandLine, server: LabServer) -> None
     assert cli("apply", "moorage.yml", "--yes", "--no-verify", "--passwords-to", "pw").code == 0
     registry = _client_of(cli, server)
     push_blob(registry, "team/app", b"layer" * 1000)
+    server.run("systemctl start moorage-activity.service")
+    # Others' files are not removed without a copy.
+    server.write_file("/etc/nginx/moorage/notes.conf", "# mine\n")
+    server.write_file("/usr/local/lib/moorage/mine", "mine\n")
+    server.run("mkdir -p /var/lib/moorage/earlier && touch /var/lib/moorage/earlier/images")
 
     # Without a terminal, it needs --yes.
     assert cli("uninstall", "moorage.yml").code == 2
@@ -92,6 +98,12 @@ def test_a_bare_server_is_as_it_was(cli: CommandLine, server: LabServer) -> None
 
     assert done.code == 0, done
     assert "The registry was removed." in done.stdout
+    [copy] = server.run("find /var/backups/moorage-* -type f").stdout.split()
+    assert (copy.rpartition("/")[2], server.read_file(copy)) == ("notes.conf", "# mine\n")
+    server.run(
+        "rm -r /var/backups/moorage-* /usr/local/lib/moorage/mine /var/lib/moorage/earlier/images"
+    )
+    server.run("rmdir /usr/local/lib/moorage /var/lib/moorage/earlier")
     after = _listing(server)
     # The images stay, and with them the account that owns them.
     ours = [each for each in _ours(after) if " /var/lib/moorage/registry" not in each]
@@ -116,6 +128,7 @@ def test_a_bare_server_is_as_it_was(cli: CommandLine, server: LabServer) -> None
     after = _listing(server)
     assert _ours(after) == []
     assert _differences(before, after, (*SYSTEM, *LEFT_BY_DEBIAN)) == []
+    assert server.run("systemctl is-enabled docker-registry", check=False).stdout != "masked\n"
     assert cli("uninstall", "moorage.yml", "--yes").stdout.startswith("Nothing to remove")
 
 
@@ -133,6 +146,34 @@ esac
 PATH=/usr/sbin:/usr/bin exec "${0##*/}" "$@"
 """
 """A program that kills the run which starts it."""
+
+
+def test_what_stays_can_be_removed_later(cli: CommandLine, server: LabServer) -> None:
+    before = _listing(server)
+    cli.add_known_hosts(server)
+    cli.write_answers(server)
+    assert cli("apply", "moorage.yml", "--yes", "--no-verify", "--passwords-to", "pw").code == 0
+    push_blob(_client_of(cli, server), "team/app", b"layer" * 1000)
+    # Moorage is killed, and the run ends by itself; its result is not read.
+    process = cli.start("uninstall", "moorage.yml", "--yes", "--json")
+    cli.until(process, '"stop-registry"')
+    process.kill()
+    process.wait()
+    server.run(
+        "until [ ! -e /etc/moorage ] && "
+        "[ -z \"$(systemctl list-units -q --plain 'moorage-run-*')\" ]; do sleep 0.2; done",
+        timeout=60,
+    )
+    assert "tls/key.pem" not in server.run("find / -xdev -path '*moorage*'").stdout
+
+    assert cli("uninstall", "moorage.yml", "--yes").code == 0
+    assert server.run("ls /var/lib/moorage").stdout.split() == ["additions", "registry"]
+    done = cli("uninstall", "moorage.yml", "--yes", "--images", "--packages")
+
+    assert done.code == 0, done
+    after = _listing(server)
+    assert _ours(after) == []
+    assert _differences(before, after, (*SYSTEM, *LEFT_BY_DEBIAN)) == []
 
 
 @pytest.mark.ready

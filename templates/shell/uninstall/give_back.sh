@@ -183,8 +183,10 @@ note_what_remains() {
             ;;
         unit)
             [ "${rest%%"$tab"*}" = - ] || continue
-            read_unit "$name" || fail unit_state_unknown "$name"
+            unit=$name
+            read_unit "$unit" || fail unit_state_unknown "$unit"
             [ "$enabled" != - ] || continue
+            name=$unit
             ;;
         esac
         printf '%s\t%s%s\n' "$kind" "$name" "${rest:+$tab$rest}"

@@ -75,9 +75,15 @@ remove_files_and_units() {
     while IFS= read -r path; do
         rm -rf -- "$path" || fail cannot_remove "$path"
     done <plan/paths
+    # Not the whole folder: images can be in it, also those that an earlier deployment left.
+    for name in deployments activity collection seen acme check; do rm -rf -- "${state:?}/$name"; done
+    # The service that notes pushes and pulls runs under an account of systemd's own.
+    rm -rf /var/lib/private/moorage/activity
+    rmdir /var/lib/private/moorage 2>/dev/null
     # Others can have files in these folders, too.
     for folder in /etc/systemd/system/nginx.service.d /etc/systemd/system/certbot.service.d \
-        /etc/needrestart/conf.d /etc/needrestart/restart.d /etc/needrestart; do
+        /etc/needrestart/conf.d /etc/needrestart/restart.d /etc/needrestart \
+        /usr/local/lib/moorage; do
         rmdir -- "$folder" 2>/dev/null
     done
     rm -f /var/log/nginx/moorage.log /var/log/nginx/moorage.log.*

@@ -89,6 +89,9 @@ def test_what_a_server_offers_is_not_trusted() -> None:
 @pytest.mark.parametrize(
     ("offer", "wish", "code", "says"),
     [
+        # The server is not asked for what cannot be a version, and answers with its newest.
+        (Offer(("2.8.3-1",), "2.8.3-1"), Wish(version="a b"), "version_not_available",
+         "Available: 2.8.3-1."),
         (Offer(("2.8.3-1", "2.8.2-1")), Wish(version="9"), "version_not_available",
          "Available: 2.8.3-1, 2.8.2-1."),
         (Offer(), Wish(), "upgrade_not_possible", ""),

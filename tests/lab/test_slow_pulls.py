@@ -58,7 +58,8 @@ def test_slow_pulls_use_no_disk_and_bounded_memory(operator: Operator, server: L
     assert cost.registry < (40 + PULLS * 10) * MiB
     assert cost.nginx < 250 * MiB
 
-    environment = server.run("cat /proc/$(pidof -s docker-registry)/environ").stdout
+    process = server.run("systemctl show -p MainPID --value moorage-registry@blue").stdout.strip()
+    environment = server.run(f"cat /proc/{process}/environ").stdout
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     assert f"GOMEMLIMIT={memory_limit(memory)}B" in environment.split("\0")
 

@@ -72,7 +72,7 @@ async def test_from_nothing_to_done_with_the_mouse(
             await click(wizard, "#next")
             await wizard.see(f"{step}  ")
         await click(wizard, "#step-review")
-        await wizard.see("1 server: 25 files new", seconds=60)
+        await wizard.see("1 server: 27 files new", seconds=60)
         await click(wizard, "#next")
         await wizard.see(f"On {server.address}")
         await click(wizard, "#accept")

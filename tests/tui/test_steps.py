@@ -35,7 +35,7 @@ async def test_pressing_enter_goes_from_servers_to_review(
         for step in STEPS[1:]:
             await wizard.press("enter")
             await wizard.see(f"{step.number} of 7")
-        await wizard.see("1 server:", "25 files new", "registry.env")
+        await wizard.see("1 server:", "27 files new", "registry.env")
         await wizard.press("home")
         await wizard.see("Debian GNU/Linux 12")
 

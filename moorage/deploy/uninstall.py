@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 DEADLINE = 60.0
 """Seconds a server can take to remove what the run has left."""
 _SHELL = (
-    "common.sh", "causes.sh", "additions.sh", "nginx.sh", "storage.sh", "clear-sockets.sh",
+    "common.sh", "causes.sh", "additions.sh", "packages.sh", "nginx.sh", "storage.sh",
+    "clear-sockets.sh",
 )  # fmt: skip
 """What the run shares with that of an apply."""
 _PATHS = (

@@ -17,6 +17,7 @@ from moorage.answers.secrets import Secret
 from moorage.deploy.registry_client import RegistryClient
 
 LISTING = """
+systemctl is-system-running --wait >/dev/null
 find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path /var/tmp \\
     -o -path /var/log/journal -o -path /run -o -path /root \\) -prune \\
     -o -printf 'path %p %u:%g %m %y\\n'
@@ -63,9 +64,10 @@ def _listing(server: LabServer) -> set[str]:
     return set(server.run(LISTING).stdout.splitlines())
 
 
-def _differences(before: set[str], after: set[str], explained: tuple[str, ...]) -> list[str]:
+def _check_same(before: set[str], after: set[str], explained: tuple[str, ...]) -> None:
     found = [f"+ {each}" for each in after - before] + [f"- {each}" for each in before - after]
-    return sorted(each for each in found if not any(re.match(e, each[2:]) for e in explained))
+    left = sorted(each for each in found if not any(re.match(e, each[2:]) for e in explained))
+    assert not left, "\n".join(left)
 
 
 def _ours(lines: set[str]) -> list[str]:
@@ -113,7 +115,7 @@ def test_a_bare_server_is_as_it_was(cli: CommandLine, server: LabServer) -> None
         ["path", "/var/lib/moorage"],
         ["path", "/var/lib/moorage/additions"],
     ]
-    assert _differences(before, after, (*BY_PACKAGES, r".*moorage.*")) == []
+    _check_same(before, after, (*BY_PACKAGES, r".*moorage.*"))
     assert server.run("systemctl is-active nginx docker-registry", check=False).stdout.split() == [
         "inactive", "inactive",
     ]  # fmt: skip
@@ -127,7 +129,7 @@ def test_a_bare_server_is_as_it_was(cli: CommandLine, server: LabServer) -> None
     assert done.code == 0, done
     after = _listing(server)
     assert _ours(after) == []
-    assert _differences(before, after, (*SYSTEM, *LEFT_BY_DEBIAN)) == []
+    _check_same(before, after, (*SYSTEM, *LEFT_BY_DEBIAN))
     assert server.run("systemctl is-enabled docker-registry", check=False).stdout != "masked\n"
     assert cli("uninstall", "moorage.yml", "--yes").stdout.startswith("Nothing to remove")
 
@@ -173,7 +175,7 @@ def test_what_stays_can_be_removed_later(cli: CommandLine, server: LabServer) ->
     assert done.code == 0, done
     after = _listing(server)
     assert _ours(after) == []
-    assert _differences(before, after, (*SYSTEM, *LEFT_BY_DEBIAN)) == []
+    _check_same(before, after, (*SYSTEM, *LEFT_BY_DEBIAN))
 
 
 @pytest.mark.ready
@@ -204,7 +206,7 @@ def test_an_uninstall_that_is_killed_is_completed_by_the_next(
     server.run("rm -r /var/backups/moorage-*")
     after = _listing(server)
     assert _ours(after) == []
-    assert _differences(before, after, SYSTEM) == []
+    _check_same(before, after, SYSTEM)
     assert _neighbour(server) == b"neighbour\n"
 
 
@@ -229,7 +231,7 @@ def test_beside_apache(cli: CommandLine, server: LabServer) -> None:
     assert done.code == 0, done
     after = _listing(server)
     assert _ours(after) == []
-    assert _differences(before, after, (*SYSTEM, *LEFT_BY_DEBIAN)) == []
+    _check_same(before, after, (*SYSTEM, *LEFT_BY_DEBIAN))
     server.run("perl -MIO::Socket::INET -e 'exit !IO::Socket::INET->new(\"127.0.0.1:80\")'")
 
 

@@ -10,12 +10,6 @@ export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive PATH=/usr/local/sbin:/usr/l
 run=$1
 cd "$run" || exit 1
 state=/var/lib/moorage
-tab=$(printf '\t')
-newline='
-'
-rollback_needed=no
-can_cancel=yes
-outcome=failed
 
 # shellcheck source=../run/common.sh
 . ./common.sh
@@ -38,11 +32,7 @@ install_python() {
 
 if ! has_python; then
     trap 'outcome=cancelled && cancel' TERM INT HUP PIPE
-    tick
-    booted=$(($(date +%s) - now))
-    exec 8>lock 9>"$state/lock"
-    flock -n 8
-    flock -n 9 || finish locked run_locked "$(cat "$state/current" 2>/dev/null)"
+    take_locks
     step packages
     install_python
     # The program takes these locks itself.

@@ -24,10 +24,10 @@ note() {
 # Returns 1 if systemd does not answer.
 read_unit() {
     enabled=- active=
-    while IFS='=' read -r name value; do
-        case "$name" in
-        UnitFileState) enabled=${value:--} ;;
-        ActiveState) active=$value ;;
+    while IFS='=' read -r property state_of_unit; do
+        case "$property" in
+        UnitFileState) enabled=${state_of_unit:--} ;;
+        ActiveState) active=$state_of_unit ;;
         esac
     done <<END
 $(systemctl show -p UnitFileState -p ActiveState "$1" 2>/dev/null)
@@ -130,20 +130,23 @@ restore_mask() {
 }
 
 restore_units() {
-    while IFS="$tab" read -r unit _; do
-        restore_mask "$unit"
-        read_unit "$unit" || is_rolled_back=no
-        case "$was_enabled:$enabled" in
-        enabled:disabled) systemctl enable -q "$unit" || is_rolled_back=no ;;
-        disabled:enabled | -:enabled) systemctl disable -q "$unit" || is_rolled_back=no ;;
-        esac
-        case "$was_active:$active" in
-        active:active) ;;
-        active:*) systemctl start "$unit" || is_rolled_back=no ;;
-        # A service that was starting or reloading counts as running.
-        inactive:active | failed:active) systemctl stop "$unit" || is_rolled_back=no ;;
-        esac
-    done <units
+    while IFS="$tab" read -r unit _; do restore_unit "$unit"; done <units
+}
+
+# restore_unit NAME: gives a service the state from before; sets $is_rolled_back to no if that fails.
+restore_unit() {
+    restore_mask "$1"
+    read_unit "$1" || is_rolled_back=no
+    case "$was_enabled:$enabled" in
+    enabled:disabled) systemctl enable -q "$1" || is_rolled_back=no ;;
+    disabled:enabled | -:enabled) systemctl disable -q "$1" || is_rolled_back=no ;;
+    esac
+    case "$was_active:$active" in
+    active:active) ;;
+    active:*) systemctl start "$1" || is_rolled_back=no ;;
+    # A service that was starting or reloading counts as running.
+    inactive:active | failed:active) systemctl stop "$1" || is_rolled_back=no ;;
+    esac
 }
 
 remove_account() {

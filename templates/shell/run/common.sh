@@ -2,6 +2,37 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2154 # variables are shared with run.sh
 
+tab=$(printf '\t')
+newline='
+'
+rollback_needed=no
+can_cancel=yes
+outcome=failed
+
+# take_locks: takes the run's lock and the server's; ends the run if another one has that.
+take_locks() {
+    tick
+    booted=$(($(date +%s) - now))
+    exec 8>lock 9>"$state/lock"
+    # Only those who look whether it lives hold it, for a moment.
+    flock 8
+    flock -n 9 || finish locked run_locked "$(cat "$state/current" 2>/dev/null)"
+}
+
+# note_current: notes that this is the server's current run.
+note_current() {
+    { printf '%s\n' "${run##*/}" >"$state/current.new" && mv -f "$state/current.new" "$state/current"; } ||
+        finish failed cannot_write "$state/current"
+}
+
+# read_settings: sets plan_NAME for each setting of the plan. Values are never evaluated.
+read_settings() {
+    while IFS="$tab" read -r name value; do
+        case "$name" in '' | *[!a-z0-9_]*) finish failed run_not_started "invalid setting in the plan" ;; esac
+        eval "plan_$name=\$value"
+    done <plan/settings
+}
+
 say() { printf '%s\n' "$*"; }
 
 # cannot_write PATH: fails, and reports a full disk.

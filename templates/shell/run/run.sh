@@ -19,12 +19,6 @@ run=$1
 cd "$run" || exit 1
 state=/var/lib/moorage
 sockets=/run/moorage-registry
-tab=$(printf '\t')
-newline='
-'
-rollback_needed=no
-can_cancel=yes
-outcome=failed
 
 # shellcheck source=common.sh
 . ./common.sh
@@ -60,24 +54,11 @@ outcome=failed
 # A signal cancels the run, so that every end leaves a result.
 trap 'outcome=cancelled && cancel' TERM INT HUP PIPE
 
-tick
-booted=$(($(date +%s) - now))
-
-exec 8>lock 9>"$state/lock"
-# Only those who look whether it lives hold it, for a moment.
-flock 8
-if ! flock -n 9; then
-    finish locked run_locked "$(cat "$state/current" 2>/dev/null)"
-fi
-# "forward" is removed when the run rolls back.
-{ true >forward && printf '%s\n' "${run##*/}" >"$state/current.new" && mv -f "$state/current.new" "$state/current"; } ||
-    finish failed cannot_write "$state/current"
-
-# Values are never evaluated.
-while IFS="$tab" read -r name value; do
-    case "$name" in '' | *[!a-z0-9_]*) finish failed run_not_started "invalid setting in the plan" ;; esac
-    eval "plan_$name=\$value"
-done <plan/settings
+take_locks
+# Removed when the run rolls back.
+true >forward || finish failed cannot_write "$run/forward"
+note_current
+read_settings
 watch_programs 8>&- 9>&- </dev/null &
 
 free_slot

@@ -108,26 +108,11 @@ give_back_unit() {
         esac
         return
     fi
-    case "$was_enabled:$enabled" in
-    masked*) ;;
-    *:masked*) systemctl unmask -q "$unit" || warn_unit ;;
-    esac
-    read_unit "$unit" || fail unit_state_unknown "$unit"
-    case "$was_enabled:$enabled" in
-    enabled:disabled) systemctl enable -q "$unit" || warn_unit ;;
-    disabled:enabled) systemctl disable -q "$unit" || warn_unit ;;
-    esac
-    case "$was_active:$active" in
-    active:active) ;;
-    active:*)
-        if [ "$unit" = docker-registry.service ]; then give_back_storage; fi
-        systemctl start "$unit" || warn_unit
-        ;;
-    inactive:active | failed:active) systemctl stop "$unit" || warn_unit ;;
-    esac
+    if [ "$unit:$was_active" = docker-registry.service:active ] && [ "$active" != active ]; then give_back_storage; fi
+    is_rolled_back=yes
+    restore_unit "$unit"
+    [ "$is_rolled_back" = yes ] || printf '@warning\t%s could not be put into its previous state\n' "$unit"
 }
-
-warn_unit() { printf '@warning\t%s could not be put into its previous state\n' "$unit"; }
 
 # The packaged registry can have had the images before.
 give_back_storage() {
@@ -140,12 +125,7 @@ give_back_storage() {
 remove_packages() {
     [ -s removed ] || return 0
     # shellcheck disable=SC2046 # one word a package
-    if ! apt-get -q -y -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=180 purge $(cat removed) </dev/null >apt.log 2>&1; then
-        cat apt.log
-        printf '@warning\tthe packages could not be removed: %s\n' "$(cause <apt.log)"
-        return
-    fi
-    cat apt.log
+    apt -y purge $(cat removed) || printf '@warning\tthe packages could not be removed: %s\n' "$(cause <apt.log)"
 }
 
 # The account stays while it owns the images: another account could get its number otherwise.
@@ -183,10 +163,8 @@ note_what_remains() {
             ;;
         unit)
             [ "${rest%%"$tab"*}" = - ] || continue
-            unit=$name
-            read_unit "$unit" || fail unit_state_unknown "$unit"
+            read_unit "$name" || fail unit_state_unknown "$name"
             [ "$enabled" != - ] || continue
-            name=$unit
             ;;
         esac
         printf '%s\t%s%s\n' "$kind" "$name" "${rest:+$tab$rest}"

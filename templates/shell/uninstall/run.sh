@@ -13,12 +13,6 @@ export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive PATH=/usr/local/sbin:/usr/l
 run=$1
 cd "$run" || exit 1
 state=/var/lib/moorage
-tab=$(printf '\t')
-newline='
-'
-rollback_needed=no
-can_cancel=yes
-outcome=failed
 
 # shellcheck source=../run/common.sh
 . ./common.sh
@@ -26,6 +20,8 @@ outcome=failed
 . ./causes.sh
 # shellcheck source=../run/additions.sh
 . ./additions.sh
+# shellcheck source=../run/packages.sh
+. ./packages.sh
 # shellcheck source=../run/nginx.sh
 . ./nginx.sh
 # shellcheck source=../run/storage.sh
@@ -37,23 +33,11 @@ outcome=failed
 
 trap 'outcome=cancelled && cancel' TERM INT HUP PIPE
 
-tick
-booted=$(($(date +%s) - now))
-
-exec 8>lock 9>"$state/lock"
-flock -n 8
-if ! flock -n 9; then
-    finish locked run_locked "$(cat "$state/current" 2>/dev/null)"
-fi
+take_locks
+note_current
+read_settings
 # Written before anything is removed, so that a full disk does not lose it.
-{ printf 'done\n\n\n' >result.new && printf '%s\n' "${run##*/}" >"$state/current.new" && mv -f "$state/current.new" "$state/current"; } ||
-    finish failed cannot_write "$state/current"
-
-# Values are never evaluated.
-while IFS="$tab" read -r name value; do
-    case "$name" in '' | *[!a-z0-9_]*) finish failed run_not_started "invalid setting in the plan" ;; esac
-    eval "plan_$name=\$value"
-done <plan/settings
+printf 'done\n\n\n' >result.new || finish failed cannot_write "$run/result"
 
 step recheck
 recheck_images

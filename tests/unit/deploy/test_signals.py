@@ -26,7 +26,7 @@ def _run(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
     for name in NEEDED:
         (folder / name).write_text((SCRIPTS / name).read_text())
     whole = (SCRIPTS / "run.sh").read_text()
-    start, lock = whole.index("set -u\n"), whole.index("exec 8>lock")
+    start, lock = whole.index("set -u\n"), whole.index("take_locks\n")
     head = whole[start:lock].replace("state=/var/lib/moorage", "state=.")
     return subprocess.run(
         ["sh", "-c", f"{head}\n{script}", "run.sh", str(folder)],

@@ -15,6 +15,7 @@ from moorage.cli.options import (
     passwords_options,
     server_options,
 )
+from moorage.cli.run_plan import check_options, check_registry, exit_code_of, run_plan
 from moorage.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -27,12 +28,6 @@ if TYPE_CHECKING:
     from moorage.deploy.plan import Plan
     from moorage.deploy.report import ApplyReport
 
-CANCELLING = (
-    "Cancelling: each server stops before its next step and restores its files and services; "
-    "installed packages stay. Servers that have already switched stay switched. "
-    "Press Ctrl-C again to exit without waiting."
-)
-
 _EXAMPLES = """\b
 Examples:
   moorage apply moorage.yml
@@ -44,8 +39,7 @@ Examples:
 @answers_argument
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @limit_option
-@click.option("--no-verify", is_flag=True, help="Skip the checks of the registry from outside.")
-@click.option("--skip-large-upload", is_flag=True, help="Skip the check that uploads over 100 MB.")
+@check_options
 @passwords_options
 @click.option(
     "--replace-records",
@@ -174,7 +168,9 @@ def command(
             report = _run(runner, plan, accepted, passwords)
             if saves and report.revision:
                 answers = record_base(output, file, answers, report.revision)
-            outcome = _finish(runner, verifies=not no_verify, large_upload=not skip_large_upload)
+            outcome = check_registry(
+                runner, verifies=not no_verify, large_upload=not skip_large_upload
+            )
             code = _report(runner, plan, outcome, passwords, file)
             if code == ExitCode.DONE:
                 _remember(file, answers, is_whole=not limit)
@@ -213,36 +209,12 @@ def _show(runner: Runner, plan: Plan, name: RegistryName) -> None:
 
 
 def _run(runner: Runner, plan: Plan, accepted: Accepted, passwords: PasswordOutput) -> ApplyReport:
-    from moorage.cli.errors import WasInterruptedError
-
     passwords.store(plan.materials.generated)
     runner.operations.accepted = accepted
-
-    def cancel() -> None:
-        runner.message(CANCELLING)
-        runner.operations.abort()
-
-    try:
-        outcome = runner.run(runner.operations.run, cancel)
-    except WasInterruptedError as error:
-        raise WasInterruptedError(
-            "Interrupted twice: Moorage told the servers to stop, but did not wait for them.",
-            advice="'moorage status FILE --follow' shows their progress or result.",
-        ) from error
+    outcome = run_plan(runner)
     assert outcome.report is not None
     passwords.discard_unused(outcome.report)
     return outcome.report
-
-
-def _finish(runner: Runner, *, verifies: bool, large_upload: bool) -> Outcome:
-    operations = runner.operations
-    if runner.main_thread.is_interrupted:
-        assert operations.outcome is not None
-        return operations.outcome
-    return runner.run(
-        lambda: operations.finish(verifies=verifies, large_upload=large_upload),
-        operations.skip_checks,
-    )
 
 
 def _report(
@@ -253,7 +225,7 @@ def _report(
 
     report, checks, name = outcome.report, outcome.verification, outcome.name
     assert report is not None
-    code = ExitCode.INTERRUPTED if runner.main_thread.is_interrupted else outcome.exit_code
+    code = exit_code_of(runner, outcome)
     output = runner.output
     if output.as_json:
         output.emit(

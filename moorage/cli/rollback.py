@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from moorage.cli.options import answers_argument, output_of, server_options
+from moorage.cli.run_plan import check_options, check_registry, print_result, run_plan
 from moorage.errors import ExitCode
 
 if TYPE_CHECKING:
     from moorage.answers.model import Answers
     from moorage.cli.output import Output
-    from moorage.cli.runner import Runner
-    from moorage.deploy.operations import Outcome
     from moorage.deploy.plan import Plan
     from moorage.deploy.rollback import Rollback
 
@@ -32,8 +31,7 @@ Examples:
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--diff", "with_diff", is_flag=True, help="Show each file's diff.")
-@click.option("--no-verify", is_flag=True, help="Skip the checks of the registry from outside.")
-@click.option("--skip-large-upload", is_flag=True, help="Skip the check that uploads over 100 MB.")
+@check_options
 @click.option(
     "--begin-empty",
     is_flag=True,
@@ -114,12 +112,16 @@ def command(
                 output.message("Nothing was changed.")
                 return ExitCode.FAILED
             operations.accepted = accepted
-        outcome = _run(runner, verifies=not no_verify, large_upload=not skip_large_upload)
+        run_plan(runner)
+        outcome = check_registry(runner, verifies=not no_verify, large_upload=not skip_large_upload)
         report = outcome.report
         assert report is not None
         if report.revision and not no_save and file.is_file():
             _save(output, file, with_users_of(rollback.answers, plan), report.revision)
-        return _report(runner, rollback, plan, outcome)
+        return print_result(
+            runner, plan, outcome, {"to_revision": rollback.revision},
+            f"Rolled back to revision {rollback.revision}.",
+        )  # fmt: skip
 
 
 def _show(output: Output, rollback: Rollback, plan: Plan, *, with_diff: bool) -> None:
@@ -138,24 +140,6 @@ def _show(output: Output, rollback: Rollback, plan: Plan, *, with_diff: bool) ->
             output.message(f"To be entered in the answers again: {', '.join(rollback.left)}.")
     if plan.problems:
         raise ServersFailed(plan.problems)
-
-
-def _run(runner: Runner, *, verifies: bool, large_upload: bool) -> Outcome:
-    from moorage.cli.apply import CANCELLING
-
-    operations = runner.operations
-
-    def cancel() -> None:
-        runner.message(CANCELLING)
-        operations.abort()
-
-    outcome = runner.run(operations.run, cancel)
-    if runner.main_thread.is_interrupted:
-        return outcome
-    return runner.run(
-        lambda: operations.finish(verifies=verifies, large_upload=large_upload),
-        operations.skip_checks,
-    )
 
 
 def _save(output: Output, file: Path, answers: Answers, revision: int) -> None:
@@ -182,33 +166,3 @@ def _save(output: Output, file: Path, answers: Answers, revision: int) -> None:
         else ""
     )
     output.message(f"Updated {file}.{lost}")
-
-
-def _report(runner: Runner, rollback: Rollback, plan: Plan, outcome: Outcome) -> int:
-    from moorage.cli import report_view
-
-    report, checks = outcome.report, outcome.verification
-    assert report is not None
-    code = ExitCode.INTERRUPTED if runner.main_thread.is_interrupted else outcome.exit_code
-    output = runner.output
-    if output.as_json:
-        output.emit(
-            {
-                "event": "result",
-                "exit_code": int(code),
-                "summary": plan.summary,
-                "to_revision": rollback.revision,
-                "revision": report.revision or None,
-                "servers": report_view.report_as_json(report),
-                **report_view.verification_as_json(checks),
-            }
-        )
-        return code
-    lines = [*report_view.report_lines(report)]
-    if checks is not None:
-        lines += [("",), *report_view.verification_lines(checks)]
-    if code == ExitCode.DONE and report.revision:
-        lines += [("",), ((f"Rolled back to revision {rollback.revision}.", "bold"),)]
-    for line in lines:
-        output.data(*line)
-    return code

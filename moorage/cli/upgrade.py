@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from moorage.cli.options import LOCAL_PATH, answers_argument, output_of, server_options
+from moorage.cli.run_plan import check_options, check_registry, print_result, run_plan
 from moorage.errors import ExitCode
 
 if TYPE_CHECKING:
     from moorage.answers.model import Answers
     from moorage.cli.output import Output
-    from moorage.cli.runner import Runner
-    from moorage.deploy.operations import Outcome
     from moorage.deploy.plan import Plan
     from moorage.deploy.upgrade import Upgrade
 
@@ -42,8 +41,7 @@ Examples:
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--diff", "with_diff", is_flag=True, help="Show each file's diff.")
-@click.option("--no-verify", is_flag=True, help="Skip the checks of the registry from outside.")
-@click.option("--skip-large-upload", is_flag=True, help="Skip the check that uploads over 100 MB.")
+@check_options
 @click.option(
     "--end-transfers",
     is_flag=True,
@@ -117,11 +115,15 @@ def command(
             output.message("Nothing was changed.")
             return ExitCode.FAILED
         operations.accepted = accepted
-        outcome = _run(runner, verifies=not no_verify, large_upload=not skip_large_upload)
+        run_plan(runner)
+        outcome = check_registry(runner, verifies=not no_verify, large_upload=not skip_large_upload)
         assert outcome.report is not None
         if outcome.report.revision and not no_save and file.is_file():
             _save(output, file, before, answers, outcome.report.revision)
-        return _report(runner, upgrades, plan, outcome)
+        return print_result(
+            runner, plan, outcome, {"upgrades": _upgrades_as_json(upgrades)},
+            f"Upgraded to {upgrades[0].after}.",
+        )  # fmt: skip
 
 
 def _show(output: Output, upgrades: tuple[Upgrade, ...], plan: Plan, *, with_diff: bool) -> None:
@@ -150,24 +152,6 @@ def _show(output: Output, upgrades: tuple[Upgrade, ...], plan: Plan, *, with_dif
             output.emit({"event": "result", "exit_code": 0, "upgrades": []})
         else:
             output.data(f"Nothing to upgrade.{others}")
-
-
-def _run(runner: Runner, *, verifies: bool, large_upload: bool) -> Outcome:
-    from moorage.cli.apply import CANCELLING
-
-    operations = runner.operations
-
-    def cancel() -> None:
-        runner.message(CANCELLING)
-        operations.abort()
-
-    outcome = runner.run(operations.run, cancel)
-    if runner.main_thread.is_interrupted:
-        return outcome
-    return runner.run(
-        lambda: operations.finish(verifies=verifies, large_upload=large_upload),
-        operations.skip_checks,
-    )
 
 
 def _save(output: Output, file: Path, before: Answers, answers: Answers, revision: int) -> None:
@@ -202,33 +186,3 @@ def _save(output: Output, file: Path, before: Answers, answers: Answers, revisio
 
 def _upgrades_as_json(upgrades: tuple[Upgrade, ...]) -> list[dict[str, str]]:
     return [{"server": each.server, "from": each.before, "to": each.after} for each in upgrades]
-
-
-def _report(runner: Runner, upgrades: tuple[Upgrade, ...], plan: Plan, outcome: Outcome) -> int:
-    from moorage.cli import report_view
-
-    report, checks = outcome.report, outcome.verification
-    assert report is not None
-    code = ExitCode.INTERRUPTED if runner.main_thread.is_interrupted else outcome.exit_code
-    output = runner.output
-    if output.as_json:
-        output.emit(
-            {
-                "event": "result",
-                "exit_code": int(code),
-                "summary": plan.summary,
-                "upgrades": _upgrades_as_json(upgrades),
-                "revision": report.revision or None,
-                "servers": report_view.report_as_json(report),
-                **report_view.verification_as_json(checks),
-            }
-        )
-        return code
-    lines = [*report_view.report_lines(report)]
-    if checks is not None:
-        lines += [("",), *report_view.verification_lines(checks)]
-    if code == ExitCode.DONE:
-        lines += [("",), (f"Upgraded to {upgrades[0].after}.", "bold")]
-    for line in lines:
-        output.data(*line)
-    return code

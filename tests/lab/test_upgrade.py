@@ -180,6 +180,7 @@ def test_the_package_is_upgraded_and_nothing_else(call: CommandLine, server: Lab
     assert running(server) == new
     # And back.
     back = call("upgrade", "moorage.yml", "--yes", "--to-version", before, "--no-verify")
+    assert back.stdout.splitlines()[-1] == f"Upgraded to docker-registry {before}."
     assert back.code == 0, back.stdout + back.stderr
     assert (installed(server), running(server)) == (before, program)
 

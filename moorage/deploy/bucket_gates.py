@@ -289,11 +289,7 @@ class ServerGates:
 
     def ended(self) -> RunEnded:
         """Return how the runs have ended: the first one that was not asked to, else the first."""
-        found = [
-            gate.run.ended
-            or RunEnded(gate.run.server, gate.run.run_id, RunStatus.LOST, code="run_lost")
-            for gate in self._gates
-        ]
+        found = [gate.run.end for gate in self._gates]
         bad = [each for each in found if each.status is not RunStatus.DONE]
         # A server that could not take part says more than those that were told to stop.
         bad.sort(key=lambda each: each.code == "images_stopped")

@@ -347,9 +347,7 @@ class Deployment:
         for thread in threads:
             thread.join()
         for run in rollout.runs:
-            ended = run.ended or RunEnded(
-                run.server, run_id, RunStatus.LOST, "it was not followed", code="run_lost"
-            )
+            ended = run.end
             status, code = ended.status, ended.code
             if run.server in rollout.aborted and status is not RunStatus.DONE:
                 status, code = RunStatus.CANCELLED, "run_cancelled"
@@ -410,9 +408,7 @@ class Deployment:
             run = ServerRun(transport, record.run_id, self._on_event, self.redactor.redact)
             self._runs.append(run)
             run.attach()
-            return run.ended or RunEnded(
-                transport.server, record.run_id, RunStatus.LOST, code="run_lost"
-            )
+            return run.end
 
         return on_all(transports, follow)
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from moorage.deploy.deployment import Deployment
-from moorage.deploy.events import RunEnded
 from moorage.deploy.images_run import ImagesChange
-from moorage.servers.run_results import RunStatus
 
 
 def follow_images_run(deployment: Deployment, server: str, run_id: str) -> ImagesChange:
@@ -19,5 +17,4 @@ def follow_images_run(deployment: Deployment, server: str, run_id: str) -> Image
     run = deployment.new_run(server, run_id, deployment.on_event)
     deployment.watch_runs([run])
     run.attach()
-    ended = run.ended or RunEnded(server, run_id, RunStatus.LOST, code="run_lost")
-    return ImagesChange(ended, dict(run.numbers))
+    return ImagesChange(run.end, dict(run.numbers))

@@ -24,7 +24,7 @@ from moorage.deploy.images_bucket_run import (
 )
 from moorage.deploy.images_rows import without_registry
 from moorage.deploy.images_summary import summary_of
-from moorage.deploy.payload import archive, new_run_id
+from moorage.deploy.payload import new_run_id, run_input
 from moorage.deploy.store import Store
 from moorage.desired import layout
 from moorage.desired.registry import mode_of
@@ -398,8 +398,7 @@ def change_images(deployment: Deployment, read: ImagesRead, task: Task) -> Image
     run = deployment.new_run(read.facts.server, run_id, deployment.on_event)
     deployment.watch_runs([run])
     run.start([payload_of(run_id, task)])
-    ended = run.ended or RunEnded(read.facts.server, run_id, RunStatus.LOST, code="run_lost")
-    return ImagesChange(ended, dict(run.numbers))
+    return ImagesChange(run.end, dict(run.numbers))
 
 
 def payload_of(run_id: str, task: Task, whole: Task | None = None) -> bytes:
@@ -410,8 +409,7 @@ def payload_of(run_id: str, task: Task, whole: Task | None = None) -> bytes:
         task: The task.
         whole: The task that it is a part of, if any.
     """
-    content = archive(program(task, whole)) + b"\0" * 1024
-    return f"{run_id}\n{len(content)}\n".encode() + content
+    return run_input(run_id, program(task, whole))
 
 
 def program(task: Task, whole: Task | None = None) -> dict[str, bytes]:

@@ -87,7 +87,7 @@ def payload(
     image = plan.desired.image if plan.load_image else None
     saved = image.archive if image else None
     # The end-of-archive blocks come last, so that a large image can follow the small files.
-    small = archive(_entries(plan, record, timing) | _login(login))
+    small = _archive(_entries(plan, record, timing) | _login(login))
     end = b"\0" * 1024
     if saved is None:
         yield f"{run_id}\n{len(small) + len(end)}\n".encode() + small + end
@@ -115,7 +115,18 @@ def new_run_id() -> str:
     return f"{stamp}{int(now * 1000) % 1000:03d}-{secrets.token_hex(2)}"
 
 
-def archive(entries: dict[str, bytes]) -> bytes:
+def run_input(run_id: str, entries: dict[str, bytes]) -> bytes:
+    """Return the input of ``start.sh`` for a run whose files are all in memory.
+
+    Args:
+        run_id: The run's id.
+        entries: Content by path.
+    """
+    content = _archive(entries) + b"\0" * 1024
+    return f"{run_id}\n{len(content)}\n".encode() + content
+
+
+def _archive(entries: dict[str, bytes]) -> bytes:
     """Return a tar archive without the blocks that end it.
 
     Args:

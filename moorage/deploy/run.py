@@ -66,6 +66,13 @@ class ServerRun:
         self._lock = threading.Lock()
 
     @property
+    def end(self) -> RunEnded:
+        """How it ended; lost, if that is not known."""
+        return self.ended or RunEnded(
+            self.server, self.run_id, RunStatus.LOST, "it was not followed", code="run_lost"
+        )
+
+    @property
     def has_begun(self) -> bool:
         """Whether its work has begun, after packages that it needs were installed."""
         return self._step not in {"", "packages"}

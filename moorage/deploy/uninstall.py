@@ -16,8 +16,8 @@ from moorage.deploy.deployment_json import (
     drifted,
     recorded_digests,
 )
-from moorage.deploy.events import LogLine, RunEnded
-from moorage.deploy.payload import archive, new_run_id
+from moorage.deploy.events import LogLine
+from moorage.deploy.payload import new_run_id, run_input
 from moorage.deploy.report import ServerReport
 from moorage.deploy.store import missing_images
 from moorage.desired import layout
@@ -389,8 +389,7 @@ def _payload(run_id: str, server: ServerUninstall) -> bytes:
         "plan/added": _lines(lines_of_additions(server.facts)),
         "unsaid.abort": b"",
     }
-    content = archive(entries) + b"\0" * 1024
-    return f"{run_id}\n{len(content)}\n".encode() + content
+    return run_input(run_id, entries)
 
 
 def _settings(server: ServerUninstall) -> Mapping[str, str]:
@@ -413,7 +412,7 @@ def _lines(lines: Iterator[str] | Sequence[str]) -> bytes:
 
 def _end(deployment: Deployment, run: ServerRun) -> ServerReport:
     """Return how a run has ended; if all is removed, remove the run as well."""
-    ended = run.ended or RunEnded(run.server, run.run_id, RunStatus.LOST, code="run_lost")
+    ended = run.end
     report = ServerReport(
         run.server, ended.status, ended.message, ended.step, run.run_id, ended.code, ended.warnings
     )

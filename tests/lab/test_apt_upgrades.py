@@ -12,14 +12,13 @@ from itertools import pairwise
 from types import TracebackType
 
 import pytest
-from operator_at_work import DOMAIN, Operator
+from operator_at_work import Operator
 from patience import slowness
 from registry_package import offer_package
 from waiting import wait_until
 
 from lab import LabServer
 from lab.machine import say
-from moorage.answers.secrets import Secret
 from moorage.deploy.registry_client import Answer, RegistryClient
 from moorage.deploy.status import read_status
 from moorage.deploy.status_rows import status_rows
@@ -135,9 +134,7 @@ def _offer_as_security_update(server: LabServer, version: str) -> None:
 def test_updates_by_apt_fail_no_request(operator: Operator, server: LabServer) -> None:
     answers = operator.answers([server])
     operator.install(answers)
-    authority = next((operator.home / "state" / "ca").glob("*/ca.pem")).read_bytes()
-    password = Secret(operator.passwords["ci"])
-    client = RegistryClient(server.address, 443, DOMAIN, True, authority, "ci", password)
+    client = operator.client(server)
     slot = _state(server)
     config = server.run("sha256sum /etc/docker/registry/config.yml; ls -lR /etc/moorage").stdout
     before_update = server.run("dpkg-query -W -f '${Version}' docker-registry").stdout

@@ -9,10 +9,8 @@ from waiting import wait_until
 from bench.slow_pulls import SlowPulls, push_blob
 from lab import LabServer
 from moorage.answers.model import Answers
-from moorage.answers.secrets import Secret
 from moorage.deploy.acceptance import Accepted
 from moorage.deploy.events import Event, StepBegan
-from moorage.deploy.registry_client import RegistryClient
 from moorage.deploy.status import status_of
 
 pytestmark = pytest.mark.ready
@@ -20,12 +18,6 @@ pytestmark = pytest.mark.ready
 SIZE = 48 * 1024**2
 SLOWLY, AT_ONCE = 100_000, 1e9
 """Bytes per second: slowly enough for a transfer to last as long as a test needs it."""
-
-
-def _client(operator: Operator, server: LabServer) -> RegistryClient:
-    authority = next((operator.home / "state" / "ca").glob("*/ca.pem")).read_bytes()
-    password = Secret(operator.passwords["ci"])
-    return RegistryClient(server.address, 443, DOMAIN, True, authority, "ci", password)
 
 
 def _logging(operator: Operator, server: LabServer, level: str) -> Answers:
@@ -46,13 +38,13 @@ def _files(server: LabServer) -> str:
 
 def test_a_run_stopped_after_recording_is_done(operator: Operator, server: LabServer) -> None:
     operator.install(operator.answers([server]))
-    large = push_blob(_client(operator, server), SIZE)
+    large = push_blob(operator.client(server), SIZE)
 
     def stop(event: Event) -> None:
         if isinstance(event, StepBegan) and event.step == "drain":
             server.run("systemctl stop 'moorage-run-*'")
 
-    with SlowPulls(_client(operator, server), large, 1, SLOWLY) as slow:
+    with SlowPulls(operator.client(server), large, 1, SLOWLY) as slow:
         wait_until(lambda: 0 not in slow.statuses)
         outcome = operator.apply(_logging(operator, server, "debug"), on_event=stop)
         [report] = outcome.report.servers
@@ -65,7 +57,7 @@ def test_a_slow_pull_outlasts_applies(
 ) -> None:
     monkeypatch.setattr("moorage.deploy.payload.RETIRE_SECONDS", 1)
     operator.install(operator.answers([server]))
-    client = _client(operator, server)
+    client = operator.client(server)
     blob = push_blob(client, SIZE)
     digest = blob.rpartition(":")[2]
 

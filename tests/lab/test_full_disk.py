@@ -7,10 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 from explained import explained
-from operator_at_work import DOMAIN, Operator
+from operator_at_work import Operator
 
 from lab import LabServer
-from moorage.answers.secrets import Secret
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.registry_client import RegistryClient
 from moorage.deploy.status import ServerStatus, status_of
@@ -59,9 +58,7 @@ def test_a_push_that_filled_the_disk_does_not_stop_the_others(
     storage = {"driver": "filesystem", "filesystem": {"path": IMAGES}}
     answers = operator.answers([server], storage=storage)
     operator.install(answers)
-    authority = next((operator.home / "state" / "ca").glob("*/ca.pem")).read_bytes()
-    password = Secret(operator.passwords["ci"])
-    client = RegistryClient(server.address, 443, DOMAIN, True, authority, "ci", password)
+    client = operator.client(server)
     assert server.run("systemctl is-active moorage-uploads.timer").stdout.strip() == "active"
 
     assert _upload(client, "too/large", 800 * MiB) != 202

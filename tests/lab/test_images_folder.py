@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import pytest
 from explained import explained
-from operator_at_work import DOMAIN, Operator
+from operator_at_work import Operator
 from traffic import push_blob
 from waiting import wait_until
 
 from lab import LabServer
 from moorage.answers.model import Answers
-from moorage.answers.secrets import Secret
 from moorage.deploy.discovery import answers_for
-from moorage.deploy.registry_client import RegistryClient
 from moorage.deploy.status import status_of
 
 pytestmark = pytest.mark.ready
@@ -24,12 +22,6 @@ LAYOUTS = (
     ("/srv/disk", "/srv/disk/images"),
     ("/var/lib/moorage", "/var/lib/moorage/registry"),
 )
-
-
-def _client(operator: Operator, server: LabServer) -> RegistryClient:
-    authority = next((operator.home / "state" / "ca").glob("*/ca.pem")).read_bytes()
-    password = Secret(operator.passwords["ci"])
-    return RegistryClient(server.address, 443, DOMAIN, True, authority, "ci", password)
 
 
 def _keep_in(operator: Operator, server: LabServer, folder: str) -> Answers:
@@ -46,7 +38,7 @@ def test_images_are_never_stored_beneath_the_mount_point(
         server.run(f"mkdir -p /disk{number} {mount} && {attach}")
         answers = _keep_in(operator, server, folder)
         operator.install(answers)
-        client = _client(operator, server)
+        client = operator.client(server)
         digest = push_blob(client, "team/kept", b"kept" * 1000)
 
         server.crash()

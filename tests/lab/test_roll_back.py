@@ -18,9 +18,7 @@ from wizard_driver import Wizard
 from lab import LabServer
 from lab.machine import say
 from moorage.answers.model import Answers
-from moorage.answers.secrets import Secret
 from moorage.deploy.kept import read_deployments
-from moorage.deploy.registry_client import RegistryClient
 from moorage.deploy.rollback import choose, plan_rollback
 from tui.app import WizardApp
 
@@ -52,11 +50,6 @@ def call(operator: Operator) -> Iterator[CommandLine]:
     for process in line.going_on:
         process.kill()
         process.wait()
-
-
-def _client(operator: Operator, server: LabServer, password: str = PASSWORD) -> RegistryClient:
-    authority = next((operator.home / "state" / "ca").glob("*/ca.pem")).read_bytes()
-    return RegistryClient(server.address, 443, DOMAIN, True, authority, "ci", Secret(password))
 
 
 def _write(call: CommandLine, server: LabServer, level: str) -> Path:
@@ -98,7 +91,7 @@ def test_settings_go_back_and_users_stay(
     add = ("users", "add", "moorage.yml", "flora", "--yes", "--json", "--passwords-to", "flora")
     assert call(*add).code == 0
     assert len(_kept(server)) == 3
-    client = _client(operator, server)
+    client = operator.client(server, PASSWORD)
 
     with Traffic([client] * 8) as traffic:
         back = call(*ROLLBACK)
@@ -161,7 +154,7 @@ def test_an_image_goes_back(
     operator.install(answers)
     # Nobody but the kept deployment refers to the image.
     server.run("docker rmi docker.io/library/registry:2.8 && docker image prune -f")
-    client = _client(operator, server, operator.passwords["ci"])
+    client = operator.client(server)
     with Traffic([client] * 8) as traffic, operator.open(answers) as deployment:
         rollback = choose(read_deployments(deployment), answers)
         with deployment.with_answers(rollback.answers) as there:
@@ -185,7 +178,7 @@ def test_a_package_goes_back(operator: Operator, call: CommandLine, server: LabS
     upgraded = call("upgrade", "moorage.yml", "--to-version", "2.8.3", "--yes", "--json")
     assert upgraded.code == 0, upgraded.stdout
     assert _record(server)["registry_version"].startswith("2.8.3")
-    with Traffic([_client(operator, server)] * 8) as traffic:
+    with Traffic([operator.client(server, PASSWORD)] * 8) as traffic:
         back = call(*ROLLBACK)
     assert back.code == 0, back.stdout + back.stderr
     say(f"{traffic.count} pushes and pulls while a package went back")

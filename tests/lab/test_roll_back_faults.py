@@ -16,11 +16,9 @@ from lab import LabServer
 from lab.machine import say
 from lab.services import ObjectStore
 from moorage.answers.model import Answers
-from moorage.answers.secrets import Secret
 from moorage.deploy.consequences import accepting
 from moorage.deploy.deployment_json import active_slot
 from moorage.deploy.kept import ServerDeployments, read_deployments
-from moorage.deploy.registry_client import RegistryClient
 from moorage.deploy.report import ApplyReport
 from moorage.deploy.rollback import choose, plan_rollback, revisions_kept
 from moorage.desired import layout
@@ -106,12 +104,7 @@ def test_two_servers_roll_back_together(
     operator.install(wish("debug"))
     answers = wish("warn")
     operator.install(answers)
-    authority = next((operator.home / "state" / "ca").glob("*/ca.pem")).read_bytes()
-    password = Secret(operator.passwords["ci"])
-    clients = [
-        RegistryClient(machine.address, 443, DOMAIN, True, authority, "ci", password)
-        for machine in machines
-    ]
+    clients = [operator.client(each) for each in machines]
     with Traffic(clients * 4) as traffic:
         answers, report = _roll_back(operator, answers)
     say(f"{traffic.count} pushes and pulls during a rollback, {len(traffic.failures)} failed")

@@ -7,13 +7,11 @@ import os
 import time
 
 import pytest
-from operator_at_work import DOMAIN, Operator
+from operator_at_work import Operator
 
 from bench.slow_pulls import Cost, SlowPulls, push_blob
 from lab import LabServer
 from lab.machine import say
-from moorage.answers.secrets import Secret
-from moorage.deploy.registry_client import RegistryClient
 from moorage.desired.limits import memory_limit
 
 pytestmark = pytest.mark.ready
@@ -30,9 +28,7 @@ def _wait_until_answered(slow: SlowPulls) -> None:
 
 def test_slow_pulls_use_no_disk_and_bounded_memory(operator: Operator, server: LabServer) -> None:
     operator.install(operator.answers([server]))
-    authority = next((operator.home / "state" / "ca").glob("*/ca.pem")).read_bytes()
-    password = Secret(operator.passwords["ci"])
-    client = RegistryClient(server.address, 443, DOMAIN, True, authority, "ci", password)
+    client = operator.client(server)
     large, small = push_blob(client, 200 * MiB), push_blob(client, 4 * MiB)
 
     whole = SlowPulls(client, small, 1, 600_000)

@@ -19,9 +19,7 @@ from lab import LabServer
 from lab.image import REGISTRY_3_TAG, REGISTRY_TAG
 from lab.machine import say
 from moorage.answers.model import Answers
-from moorage.answers.secrets import Secret
 from moorage.deploy.events import Event, StepBegan
-from moorage.deploy.registry_client import RegistryClient
 
 pytestmark = pytest.mark.ready
 DOCKER = pytest.param("docker", REGISTRY_TAG, marks=pytest.mark.ready("docker.io"))
@@ -115,12 +113,6 @@ def _as_nobody(code: str, *words: str) -> list[str]:
             "python3", "-c", code, *words]  # fmt: skip
 
 
-def _client(operator: Operator, server: LabServer) -> RegistryClient:
-    authority = next((operator.home / "state" / "ca").glob("*/ca.pem")).read_bytes()
-    password = Secret(operator.passwords["ci"])
-    return RegistryClient(server.address, 443, DOMAIN, True, authority, "ci", password)
-
-
 def _answers(operator: Operator, server: LabServer, **registry: Any) -> Answers:
     users = [{"name": "vera.quist", "access": "pull", "password": {"generate": True}},
              {"name": "ci", "password": {"generate": True}}]  # fmt: skip
@@ -135,7 +127,7 @@ def test_an_unprivileged_account_reads_nothing_and_receives_no_request(
                 "python3", "-c", GRAB])  # fmt: skip
     server.run("until [ -e /tmp/grabbing ]; do sleep 0.1; done")
     operator.install(_answers(operator, server))
-    client = _client(operator, server)
+    client = operator.client(server)
     blob = b"harbour-bell-0815 " * 100
     digest = push_blob(client, "private/app", blob)
     operator.install(_answers(operator, server, settings={"log": {"level": "debug"}}))
@@ -158,7 +150,7 @@ def test_a_killed_registry_serves_again_and_root_follows_no_link(
     request: pytest.FixtureRequest,
 ) -> None:
     operator.install(_answers(operator, server, **_registry(runtime, image, request)))
-    client = _client(operator, server)
+    client = operator.client(server)
     slot_socket = "/run/moorage-registry/blue/registry.sock"
     kill = "docker kill -s KILL moorage-registry-blue"
     if runtime == "package":
@@ -212,7 +204,7 @@ def test_a_server_on_ports_is_converted_under_load(
     operator.install(answers)
     listen_on_ports(server)
     assert server.run(ON_PORTS).stdout
-    client = _client(operator, server)
+    client = operator.client(server)
     digest = push_blob(client, "team/kept", b"kept" * 1000)
     large = push_layer(client, LARGE)
 
@@ -251,7 +243,7 @@ def test_a_conversion_that_fails_or_is_interrupted_leaves_a_working_registry(
     answers = _answers(operator, server)
     operator.install(answers)
     listen_on_ports(server)
-    client = _client(operator, server)
+    client = operator.client(server)
     digest = push_blob(client, "team/kept", b"kept" * 1000)
 
     def serves() -> bool:

@@ -14,21 +14,13 @@ from traffic import Traffic
 
 from lab import LabServer
 from lab.machine import say
-from moorage.answers.secrets import Secret
-from moorage.deploy.registry_client import RegistryClient
 
 pytestmark = pytest.mark.ready
 
 
-def _client(operator: Operator, server: LabServer) -> RegistryClient:
-    authority = next((operator.home / "state" / "ca").glob("*/ca.pem")).read_bytes()
-    password = Secret(operator.passwords["ci"])
-    return RegistryClient(server.address, 443, DOMAIN, True, authority, "ci", password)
-
-
 def test_switching_slots_fails_no_request(operator: Operator, server: LabServer) -> None:
     operator.install(operator.answers([server]))
-    client = _client(operator, server)
+    client = operator.client(server)
     with Traffic([client] * 4) as traffic:
         for level in ("debug", "info", "warn"):
             registry = {"domain": DOMAIN, "settings": {"log": {"level": level}}}
@@ -40,7 +32,7 @@ def test_switching_slots_fails_no_request(operator: Operator, server: LabServer)
 
 def test_an_upload_in_progress_survives_a_switch(operator: Operator, server: LabServer) -> None:
     operator.install(operator.answers([server]))
-    client = _client(operator, server)
+    client = operator.client(server)
     blob = os.urandom(8 * 1024**2)
     digest = "sha256:" + hashlib.sha256(blob).hexdigest()
     begun = client.request("POST", "/v2/slow/upload/blobs/uploads/")

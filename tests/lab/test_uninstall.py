@@ -13,7 +13,6 @@ from operator_at_work import DOMAIN
 from traffic import push_blob
 
 from lab import LabServer
-from moorage.answers.secrets import Secret
 from moorage.deploy.registry_client import RegistryClient
 
 LISTING = """
@@ -86,7 +85,7 @@ def test_a_bare_server_is_as_it_was(cli: CommandLine, server: LabServer) -> None
     cli.add_known_hosts(server)
     cli.write_answers(server)
     assert cli("apply", "moorage.yml", "--yes", "--no-verify", "--passwords-to", "pw").code == 0
-    registry = _client_of(cli, server)
+    registry = cli.operator.client(server, PASSWORD)
     push_blob(registry, "team/app", b"layer" * 1000)
     server.run("systemctl start moorage-activity.service")
     # Others' files are not removed without a copy.
@@ -155,7 +154,7 @@ def test_what_stays_can_be_removed_later(cli: CommandLine, server: LabServer) ->
     cli.add_known_hosts(server)
     cli.write_answers(server)
     assert cli("apply", "moorage.yml", "--yes", "--no-verify", "--passwords-to", "pw").code == 0
-    push_blob(_client_of(cli, server), "team/app", b"layer" * 1000)
+    push_blob(cli.operator.client(server, PASSWORD), "team/app", b"layer" * 1000)
     # Moorage is killed, and the run ends by itself; its result is not read.
     process = cli.start("uninstall", "moorage.yml", "--yes", "--json")
     cli.until(process, '"stop-registry"')
@@ -240,11 +239,6 @@ def _neighbour(server: LabServer) -> bytes:
     with urlopen(request, timeout=10) as answer:
         content: bytes = answer.read()
     return content
-
-
-def _client_of(cli: CommandLine, server: LabServer) -> RegistryClient:
-    authority = next((cli.home / "state" / "ca").glob("*/ca.pem")).read_bytes()
-    return RegistryClient(server.address, 443, DOMAIN, True, authority, "ci", Secret(PASSWORD))
 
 
 def _read_layer(registry: RegistryClient) -> bytes:

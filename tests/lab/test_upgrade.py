@@ -22,7 +22,6 @@ from lab.image import REGISTRY_3_TAG, REGISTRY_TAG
 from lab.machine import say
 from lab.services import ObjectStore
 from moorage.answers.model import Answers
-from moorage.answers.secrets import Secret
 from moorage.deploy.consequences import accepting
 from moorage.deploy.events import Event, LogLine
 from moorage.deploy.registry_client import RegistryClient
@@ -62,12 +61,6 @@ def add_newer_release(server: LabServer) -> None:
     )
     server.write_file(f"{SOURCES}/newer.sources", newer.replace("bookworm", "trixie"))
     server.write_file("/etc/apt/preferences.d/newer", PIN)
-
-
-def client_of(call: CommandLine, server: LabServer) -> RegistryClient:
-    """Return a client that is logged in as ci."""
-    authority = next((call.home / "state" / "ca").glob("*/ca.pem")).read_bytes()
-    return RegistryClient(server.address, 443, DOMAIN, True, authority, "ci", Secret(PASSWORD))
 
 
 def push_image(client: RegistryClient, repository: str, tag: str) -> str:
@@ -124,7 +117,7 @@ def test_the_package_is_upgraded_and_nothing_else(call: CommandLine, server: Lab
     call.add_known_hosts(server)
     applied = call("apply", "moorage.yml", "--yes", "--show-passwords", "--skip-large-upload")
     assert applied.code == 0, applied.stdout + applied.stderr
-    client = client_of(call, server)
+    client = call.operator.client(server, PASSWORD)
     digest = push_image(client, "team/app", "1")
     before, program = installed(server), running(server)
 
@@ -192,7 +185,7 @@ def test_a_program_that_cannot_read_the_images_gets_no_request(
     call.add_known_hosts(server)
     applied = call("apply", "moorage.yml", "--yes", "--show-passwords", "--no-verify")
     assert applied.code == 0, applied.stderr
-    client = client_of(call, server)
+    client = call.operator.client(server, PASSWORD)
     # Without any image there is nothing to prove, and the run says so.
     offer_package(server, "2.8.90-1")
     first = call("upgrade", "moorage.yml", "--yes", "--no-verify", "--json")
@@ -234,12 +227,7 @@ def test_servers_that_share_a_bucket_are_upgraded_together_or_not_at_all(
     machines = servers(2)
     answers = operator.answers(machines, storage=s3_storage(s3, monkeypatch))
     operator.install(answers)
-    authority = next((operator.home / "state" / "ca").glob("*/ca.pem")).read_bytes()
-    password = Secret(operator.passwords["ci"])
-    clients = [
-        RegistryClient(each.address, 443, DOMAIN, True, authority, "ci", password)
-        for each in machines
-    ]
+    clients = [operator.client(each) for each in machines]
     digest = push_image(clients[0], "team/app", "1")
     before = [running(each) for each in machines]
     for number, machine in enumerate(machines):
@@ -291,7 +279,7 @@ def test_images_are_upgraded_and_back_under_load(
     call.add_known_hosts(server)
     applied = call("apply", "moorage.yml", "--yes", "--no-verify")
     assert applied.code == 0, applied.stdout + applied.stderr
-    client = client_of(call, server)
+    client = call.operator.client(server, PASSWORD)
     digest = push_image(client, "team/app", "1")
     text = (call.home / "moorage.yml").read_text()
 
@@ -343,9 +331,7 @@ def test_whatever_ends_an_upgrade_serves_one_whole_program(
     wait_at_steps(monkeypatch)
     answers = operator.answers([server])
     operator.install(answers)
-    authority = next((operator.home / "state" / "ca").glob("*/ca.pem")).read_bytes()
-    password = Secret(operator.passwords["ci"])
-    client = RegistryClient(server.address, 443, DOMAIN, True, authority, "ci", password)
+    client = operator.client(server)
     digest = push_image(client, "team/app", "1")
     offer_package(server, "2.8.100-1")
     assert _upgrade(operator, answers) == "done"

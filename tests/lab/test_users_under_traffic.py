@@ -15,7 +15,6 @@ from operator_at_work import DOMAIN, Operator, log_in, push
 from lab import LabServer
 from lab.image import build_small_image
 from lab.machine import say
-from moorage.answers.secrets import Secret
 from moorage.deploy.registry_client import RegistryClient
 from moorage.deploy.users_change import change_users, plan_change, read_users
 from moorage.desired.users import RegistryUser
@@ -26,12 +25,6 @@ pytestmark = pytest.mark.ready
 CHANGES = 20
 # Nobody knows this hash's password.
 HASH = "$2y$12$" + "abcdefghijklmnopqrstuu" + "Syn8a9zXl4qM8lXU0n0w1m1r4l0cT9u"
-
-
-def _connect(operator: Operator, server: LabServer) -> RegistryClient:
-    authority = next((operator.home / "state" / "ca").glob("*/ca.pem")).read_bytes()
-    password = Secret(operator.passwords["ci"])
-    return RegistryClient(server.address, 443, DOMAIN, True, authority, "ci", password)
 
 
 def _push_and_pull(client: RegistryClient, repository: str) -> int:
@@ -57,7 +50,7 @@ def test_twenty_changes_fail_no_request(
     log_in(client, "ci", operator.passwords["ci"])
     image = build_small_image(tmp_path / "small.tar")
     push(client, image, "load/docker:first")
-    http = _connect(operator, server)
+    http = operator.client(server)
 
     def docker() -> int:
         client.run(

@@ -67,7 +67,7 @@ class ServerRun:
 
     @property
     def end(self) -> RunEnded:
-        """How it ended; lost, if that is not known."""
+        """Its end; lost, if that is not known."""
         return self.ended or RunEnded(
             self.server, self.run_id, RunStatus.LOST, "it was not followed", code="run_lost"
         )

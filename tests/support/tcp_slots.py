@@ -7,6 +7,7 @@ import json
 import re
 
 from lab import LabServer
+from moorage.answers.model import Registry
 
 CONFIG = "/etc/moorage/registry/blue/config.yml"
 UNIT = "/etc/systemd/system/moorage-registry@.service"
@@ -20,6 +21,8 @@ SINCE_SOCKETS = (
     "EnvironmentFile=-", "ExecStartPre=+", "ExecStartPost=+", "ReadWritePaths=-",
     "WorkingDirectory=", "    --userns host", "    --volume /run/moorage-registry",
 )  # fmt: skip
+# The record has only what differs from the defaults.
+DEFAULT_IMAGE = Registry.model_fields["image"].default
 
 
 def listen_on_ports(server: LabServer) -> None:
@@ -27,7 +30,7 @@ def listen_on_ports(server: LabServer) -> None:
     config = server.read_file(CONFIG)
     config = re.sub(r"  net: unix\n  addr: .*\n", "  addr: 127.0.0.1:5101\n", config)
     unit = server.read_file(UNIT)
-    image = json.loads(server.read_file(RECORD))["answers"]["registry"].get("image", "")
+    image = json.loads(server.read_file(RECORD))["answers"]["registry"].get("image", DEFAULT_IMAGE)
     unit = unit.replace(KEPT, "/usr/bin/docker-registry serve /etc/moorage/registry/%i/config.yml")
     unit = unit.replace('"$$MOORAGE_IMAGE"', image)
     for line in SINCE_SOCKETS:

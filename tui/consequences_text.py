@@ -1,4 +1,4 @@
-"""Describes the consequences of a plan, for Review and for questions."""
+"""Describes the consequences of a plan and what to expect, for Review and for questions."""
 
 from __future__ import annotations
 
@@ -15,3 +15,9 @@ def describe_consequences(plan: Plan) -> list[Content]:
              for each in plan.destructive]  # fmt: skip
     rest = [each.sentence(count) for each in plan.consequences if not each.is_destructive]
     return [*lines, Content(printable(" ".join(rest)))] if rest else lines
+
+
+def describe_effects(plan: Plan) -> list[Content]:
+    """Return the consequences of a plan, and what to expect of the run."""
+    rows = [Content(printable(f"{row.label}: {row.text}")) for row in plan.expectations]
+    return [*describe_consequences(plan), *rows]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from moorage.cli.output import Output
     from moorage.cli.plan_view import Line
     from moorage.cli.runner import Runner
-    from moorage.deploy.uninstall import UninstallPlan, UninstallReport
+    from moorage.deploy.uninstall import ServerUninstall, UninstallPlan, UninstallReport
     from moorage.rows import Row
 
 _EXAMPLES = """\b
@@ -142,7 +142,7 @@ def _lines(plan: UninstallPlan) -> Iterator[Line]:
         yield (LEGEND,)
 
 
-def _server_as_json(server: Any) -> dict[str, object]:
+def _server_as_json(server: ServerUninstall) -> dict[str, object]:
     def rows(found: tuple[Row, ...]) -> list[dict[str, object]]:
         return [{"key": row.key, "text": row.text} for row in found]
 

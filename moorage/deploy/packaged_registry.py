@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from moorage.deploy.additions import recorded_additions
+from moorage.deploy.programs import PACKAGE
 from moorage.desired.state import DesiredState
 from moorage.servers.facts import Facts
-
-PACKAGE = "docker-registry"
-"""The package, and the name of its service."""
 
 _BESIDE = "the package's own instance would listen on all addresses, next to this registry"
 

@@ -16,7 +16,7 @@ _FILE = re.compile(rf"{re.escape(layout.PROGRAMS)}/[0-9a-f]{{64}}")
 _IMAGE = re.compile(r"sha256:[0-9a-f]{64}")
 _TEXT = re.compile(r"[A-Za-z0-9._:/@+~-]{0,400}")
 PACKAGE = "docker-registry"
-"""The distribution's package with the registry."""
+"""The distribution's package with the registry, and the name of its service."""
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ class ServerUninstall:
         facts: Its facts.
         removes: What goes.
         stays: What stays, and why.
-        modified: The files that were changed since Moorage wrote them.
+        copied: The files that others changed or added, of which a copy is kept.
         storage: The folder of the images; empty if they are in a bucket, or if it is not known.
         marker: The content of the folder's marker file; empty if it has none.
         wish: What goes besides the registry.
@@ -111,7 +111,7 @@ class ServerUninstall:
     facts: Facts = field(repr=False)
     removes: tuple[Row, ...]
     stays: tuple[Row, ...] = ()
-    modified: tuple[str, ...] = ()
+    copied: tuple[str, ...] = ()
     storage: str = ""
     marker: str = ""
     wish: Wish = Wish()
@@ -255,24 +255,31 @@ def _plan_server(answers: Answers, facts: Facts, wish: Wish) -> ServerUninstall:
     there = facts.images.get(folder)
     marker = facts.store.marker if facts.store and facts.store.folder == folder else ""
     marker = there.marker if there is not None else marker
-    # A folder without Moorage's marker is left alone, unless a slot uses it.
     problem = _problem(facts, storage, wish)
+    # A folder without Moorage's marker is left alone, unless a slot uses it.
     wish = replace(wish, images=wish.images and bool(marker or there))
-    modified = (
-        *(path for path in drifted(facts) if path in facts.files),
-        *_foreign_files(facts),
+    modified = tuple(path for path in drifted(facts) if path in facts.files)
+    foreign = tuple(_foreign_files(facts))
+    removes = (
+        *_removals(facts, applied.answers if applied else None, wish, folder),
+        *(_copied("modified", path) for path in modified),
+        *(_copied("foreign", path) for path in foreign),
     )
     return ServerUninstall(
         facts.server,
         facts,
-        tuple(_removals(facts, applied.answers if applied else None, modified, folder, wish)),
+        removes,
         tuple(_remains(facts, storage, folder, wish, has_marker=bool(marker))),
-        modified,
+        modified + foreign,
         folder,
         marker,
         wish,
         problem,
     )
+
+
+def _copied(key: str, path: str) -> Row:
+    return Row(key, key, f"{path}; a copy is kept", Level.WARNING)
 
 
 def _foreign_files(facts: Facts) -> Iterator[str]:
@@ -317,9 +324,7 @@ def _prefix(root: str | None) -> str:
     return "/".join(filter(None, ((root or "").strip("/"), "docker/registry/")))
 
 
-def _removals(
-    facts: Facts, applied: Answers | None, modified: Sequence[str], folder: str, wish: Wish
-) -> Iterator[Row]:
+def _removals(facts: Facts, applied: Answers | None, wish: Wish, folder: str) -> Iterator[Row]:
     if applied is not None:
         name = applied.registry.domain
         yield Row("registry", "registry", f"{name} is no longer served", Level.BAD)
@@ -337,8 +342,6 @@ def _removals(
         yield Row("files", "files", f"{count_text(len(files), 'file')}, units and runs of Moorage")
     elif facts.runs:
         yield Row("files", "files", "the logs of runs")
-    for path in modified:
-        yield Row("modified", "not Moorage's", f"{path}; a copy is kept", Level.WARNING)
     packages = [each for each in _added_packages(facts) if each in facts.packages]
     if wish.packages and packages:
         text = f"{', '.join(packages)}, unless something else uses them"
@@ -385,7 +388,7 @@ def _payload(run_id: str, server: ServerUninstall) -> bytes:
         **{name: shared[name].encode() for name in _SHELL},
         "plan/settings": _lines(f"{name}\t{value}" for name, value in _settings(server).items()),
         "plan/paths": _lines(paths),
-        "plan/modified": _lines(each for each in server.modified if "\n" not in each),
+        "plan/copied": _lines(each for each in server.copied if "\n" not in each),
         "plan/added": _lines(lines_of_additions(server.facts)),
         "unsaid.abort": b"",
     }

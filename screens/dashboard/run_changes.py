@@ -24,7 +24,7 @@ from moorage.escape import one_line, printable
 from moorage.servers.transport import Cancel
 from screens.dashboard.tab import Reader
 from tui.actions import bindings
-from tui.consequences_text import describe_consequences
+from tui.consequences_text import describe_consequences, describe_effects
 from tui.labels import describe_error, explain, field_name
 from tui.messages import ApplyRequested
 from tui.tasks import in_thread
@@ -240,9 +240,7 @@ class RollbackScreen(_ChangesScreen):
         plan, rollback = self._plan, self._rollback
         if plan is None or rollback is None:
             return
-        lines = [*describe_consequences(plan)]
-        lines += [Content(printable(f"{row.label}: {row.text}")) for row in plan.expectations]
-        text = Content("\n").join(lines)
+        text = Content("\n").join(describe_effects(plan))
         dialog = ConfirmDialog(self._title, text, "Roll back", careful=bool(plan.destructive))
         if await self.app.push_screen_wait(dialog):
             self._session.rollback = rollback

@@ -8,7 +8,7 @@ from moorage.answers.model import Answers
 from moorage.deploy.plan import Plan
 from moorage.deploy.upgrade import Upgrade, Wish, answers_of_upgrade, upgrades_of
 from moorage.escape import printable
-from tui.consequences_text import describe_consequences
+from tui.consequences_text import describe_effects
 from tui.labels import describe_error
 from tui.widgets.dialog import ConfirmDialog, TextDialog
 from tui.wizard_session import WizardSession
@@ -60,11 +60,9 @@ def question(plan: Plan, upgrades: tuple[Upgrade, ...]) -> ConfirmDialog:
     """
     lines = [Content(printable(f"{each.server}: {each.before} → {each.after}"))
              for each in upgrades]  # fmt: skip
-    parts = [*lines, *describe_consequences(plan)]
-    parts += [Content(f"{row.label}: {printable(row.text)}") for row in plan.expectations]
     return ConfirmDialog(
         "Upgrade the registry?",
-        Content("\n").join(parts),
+        Content("\n").join([*lines, *describe_effects(plan)]),
         "Upgrade",
         careful=bool(plan.destructive),
     )

@@ -43,7 +43,7 @@ step recheck
 recheck_images
 if [ ! -s "$additions" ]; then cp plan/added "$additions" || cannot_write "$additions"; fi
 step back-up
-keep_modified
+keep_copies
 # From here on the run can no longer be cancelled.
 ignore_signals
 step stop

@@ -10,15 +10,15 @@ recheck_images() {
     recheck_store
 }
 
-# Files that were changed since Moorage wrote them can be somebody's work.
-keep_modified() {
-    [ -s plan/modified ] || return 0
+# Files that were changed since Moorage wrote them, or that others added, can be an administrator's work.
+keep_copies() {
+    [ -s plan/copied ] || return 0
     install -d -m 700 "$plan_backup" || cannot_write "$plan_backup"
     while IFS= read -r path; do
         if [ -L "$path" ] || [ ! -f "$path" ]; then continue; fi
         (cd / && cp -p --parents -- "${path#/}" "$plan_backup") || cannot_write "$plan_backup"
         say "kept a copy of $path in $plan_backup"
-    done <plan/modified
+    done <plan/copied
     sync -- "$plan_backup"
 }
 

@@ -59,6 +59,7 @@ class SlowPulls:
         self.failures: list[str] = []
         self._client = client
         self._path = path
+        self._tls = _trusting(client)
         self.rate = rate
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -88,7 +89,7 @@ class SlowPulls:
         reader, writer = await asyncio.open_connection(
             self._client.address,
             self._client.port,
-            ssl=_trusting(self._client),
+            ssl=self._tls,
             server_hostname=self._client.domain,
             limit=1 << 14,
         )

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -185,13 +186,18 @@ class RegistryClient:
             plain.close()
             raise self._no_handshake(error) from error
 
-    def _secured(self, plain: socket.socket) -> ssl.SSLSocket:
+    @cached_property
+    def _context(self) -> ssl.SSLContext:
+        """The trusted authorities; reading the system's takes longer than most requests."""
         context = ssl.create_default_context()
         if self.ca_certificate is not None:
             context.load_verify_locations(cadata=self.ca_certificate.decode())
             # It can be an intermediate that the operator chose to trust.
             context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        secured = context.wrap_socket(
+        return context
+
+    def _secured(self, plain: socket.socket) -> ssl.SSLSocket:
+        secured = self._context.wrap_socket(
             plain, server_hostname=self.domain, do_handshake_on_connect=False
         )
         try:

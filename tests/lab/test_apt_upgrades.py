@@ -15,6 +15,7 @@ import pytest
 from operator_at_work import Operator
 from patience import slowness
 from registry_package import offer_package
+from traffic import PAUSE
 from waiting import wait_until
 
 from lab import LabServer
@@ -88,6 +89,7 @@ class Load:
         location = self._begin(repository)
         self._expect(201, self._client.put_blob(location, blob, digest))
         self._expect(200, self._client.request("GET", f"/v2/{repository}/blobs/{digest}"))
+        self._has_ended.wait(PAUSE)
 
     def _push_slowly(self, repository: str) -> None:
         def trickle() -> Iterator[bytes]:

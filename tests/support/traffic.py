@@ -1,4 +1,4 @@
-"""Clients that push and pull continuously and record failures."""
+"""Clients that push and pull all the time and record failures."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ from types import TracebackType
 
 from moorage.deploy.registry_client import Answer, RegistryClient
 from moorage.errors import MoorageError
+
+PAUSE = 0.1
+"""Seconds between a client's pull and its next push.
+
+Eight clients then send about a hundred requests a second, and leave the machine to what is tested.
+"""
 
 
 def retry_once(ask: Callable[[], Answer]) -> Answer:
@@ -79,6 +85,7 @@ class Traffic:
             except Exception as error:  # Any error is a failure.
                 self.failures.append(repr(error))
             self._counts[number] += 1
+            self._ended.wait(PAUSE)
 
 
 def push_blob(client: RegistryClient, repository: str, blob: bytes) -> str:

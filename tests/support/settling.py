@@ -18,7 +18,7 @@ from textual.screen import Screen
 
 
 async def settle(pilot: Pilot[int], timeout: float = 60) -> bool:
-    """Wait until the application and all widgets of its screen have no messages to handle.
+    """Wait until the screen is laid out and its widgets and application have nothing to handle.
 
     Args:
         pilot: The application's pilot.
@@ -34,12 +34,24 @@ async def settle(pilot: Pilot[int], timeout: float = 60) -> bool:
     end = time.monotonic() + timeout
     while app.screen_stack and not app._exception_event.is_set():
         await asyncio.sleep(0)
-        if all(_waits(each) for each in (app, *app.screen.walk_children(with_self=True))):
+        if (app._exit or _is_laid_out(app.screen)) and all(
+            _waits(each) for each in (app, *app.screen.walk_children(with_self=True))
+        ):
             return True
         if time.monotonic() > end:
             raise WaitForScreenTimeout("some widgets did not become idle")
         await asyncio.sleep(0.001)
     return False
+
+
+def _is_laid_out(screen: Screen[object]) -> bool:
+    """Return whether a screen shows its widgets where they are now.
+
+    A screen does so up to a sixtieth of a second after its last message was handled. Until its
+    first layout, its text is empty.
+    """
+    pending = screen._layout_required or screen._scroll_required or screen._recompose_required
+    return bool(screen._compositor.size) and not pending
 
 
 def _waits(pump: MessagePump) -> bool:

@@ -56,11 +56,12 @@ class Wizard:
         raise AssertionError(f"{missing} is not on the screen:\n{self.text}")
 
     async def until(self, holds: Callable[[], bool], what: str, seconds: float = 60) -> None:
-        """Wait for a condition that is not visible on the screen."""
+        """Wait for a condition that is not visible on the screen, and until that is drawn."""
         end = time.monotonic() + seconds
         while not holds():
             assert time.monotonic() < end, f"timed out waiting until {what}:\n{self.text}"
             await self.pilot.pause(0.02)
+        await self.pilot.pause()
 
     async def new_with_server(self, host: str = "server1.example.com") -> None:
         """Go from Start to Servers with a name and a server."""

@@ -20,6 +20,7 @@ from lab.network import Network, ensure_network
 from lab.process import ProcessIdentity
 from lab.record import ServerRecord
 from lab.server import LabServer
+from lab.snapshots import Snapshot
 from lab.state import LabFolder, write_json
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
@@ -84,6 +85,7 @@ class Lab:
         suite: str = "bookworm",
         variant: str = "bare",
         extra: Sequence[str] = (),
+        snapshot: Snapshot | None = None,
     ) -> LabServer:
         """Boot a new server and wait until it accepts logins.
 
@@ -92,13 +94,18 @@ class Lab:
             suite: bookworm or trixie.
             variant: A key of rootfs.VARIANTS.
             extra: Additional packages; the resulting image is cached.
+            snapshot: Boot a copy of this one instead of an image.
 
         Raises:
             LabError: The name is taken or invalid, or the server does not come up.
         """
         if not _NAME.fullmatch(name):
             raise LabError(f"invalid name {name!r}: use a-z, 0-9 and -, at most 40 characters")
-        image = rootfs.ensure_image(self.folder, suite, variant, extra)
+        image = (
+            snapshot.image
+            if snapshot is not None
+            else rootfs.ensure_image(self.folder, suite, variant, extra)
+        )
         server = self._register(name, image)
         try:
             server.set_up()
@@ -115,6 +122,7 @@ class Lab:
         suite: str = "bookworm",
         variant: str = "bare",
         extra: Sequence[str] = (),
+        snapshot: Snapshot | None = None,
     ) -> list[LabServer]:
         """Boot several servers at the same time.
 
@@ -123,10 +131,13 @@ class Lab:
             suite: bookworm or trixie.
             variant: A key of rootfs.VARIANTS.
             extra: Additional packages.
+            snapshot: Boot copies of this one instead of an image.
         """
         with ThreadPoolExecutor(max_workers=4) as pool:
             started = [
-                pool.submit(self.boot, name, suite=suite, variant=variant, extra=extra)
+                pool.submit(
+                    self.boot, name, suite=suite, variant=variant, extra=extra, snapshot=snapshot
+                )
                 for name in names
             ]
         failures = [error for error in (future.exception() for future in started) if error]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 from lab.network import remove_network
@@ -48,10 +49,18 @@ def sweep(folder: LabFolder) -> None:
                 LabServer(folder, path.name).destroy()
             else:
                 in_use = True
+        _remove_abandoned_snapshots(folder, in_use)
         if not in_use:
             remove_network(folder)
             _remove_stray_namespaces(folder)
             release_machine()
+
+
+def _remove_abandoned_snapshots(folder: LabFolder, in_use: bool) -> None:
+    for path in folder.snapshots.glob("*-*"):
+        pid, _, started = path.name.partition("-")
+        if not in_use or not ProcessIdentity(int(pid), int(started)).is_alive():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _drop_dead_leases(folder: LabFolder) -> None:

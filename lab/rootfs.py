@@ -405,7 +405,9 @@ def mask_generators(root: Path) -> None:
     folder = root / "etc/systemd/system-generators"
     folder.mkdir(parents=True, exist_ok=True)
     for name in MASKED_GENERATORS:
-        (folder / name).symlink_to("/dev/null")
+        # A snapshot has them already.
+        with suppress(FileExistsError):
+            (folder / name).symlink_to("/dev/null")
 
 
 def unmount(path: Path) -> None:

@@ -20,6 +20,7 @@ from lab.process import ProcessIdentity, run_program
 from lab.proxy import start_delaying_proxy
 from lab.record import Proxy, ServerRecord
 from lab.rootfs import PLAIN_FOLDERS
+from lab.snapshots import Snapshot, is_snapshot
 from lab.state import LabFolder, write_json
 
 BOOT_TIMEOUT = 60.0
@@ -136,6 +137,22 @@ class LabServer:
             ],
         )
         self.wait_until_up()
+
+    def shut_down(self, timeout: float = BOOT_TIMEOUT) -> None:
+        """Shut the server down and wait until it is off.
+
+        Args:
+            timeout: Seconds.
+
+        Raises:
+            LabError: It took too long.
+        """
+        self.run("systemctl --no-block poweroff")
+        end = time.monotonic() + timeout
+        while self.is_on():
+            if time.monotonic() > end:
+                raise LabError(f"{self.name} does not shut down:\n{self.console}")
+            time.sleep(0.02)
 
     def wait_until_up(self, timeout: float = BOOT_TIMEOUT) -> None:
         """Wait until the server has booted and sshd answers.
@@ -372,6 +389,19 @@ class LabServer:
         rootfs.fill_package_cache(self.lab_folder, self.suite, self.folder / "archives")
         self._mount()
 
+    def take_snapshot(self, folder: Path) -> Snapshot:
+        """Shut the server down and turn its disk into a snapshot; the server cannot start again.
+
+        Folders of container engines are left out.
+
+        Args:
+            folder: The snapshot's folder, in the lab's folder.
+        """
+        self.shut_down()
+        self._power.remove()
+        rootfs.unmount(self.root)
+        return Snapshot.take(self.record, self.changes, folder)
+
     def reset(self) -> None:
         """Reset the server to its image, keeping its name, address and host keys."""
         self._power.remove()
@@ -416,6 +446,9 @@ class LabServer:
                 user_keys=[self.key],
                 admin_keys=[self.key, self.encrypted_key],
             )
+            if is_snapshot(Path(record.layers[0])):
+                snapshot = Snapshot.load(Path(record.layers[0]).parent)
+                snapshot.readdress(self.root, record.address)
 
     def _network(self) -> Network:
         network = current_network(self.lab_folder)

@@ -51,6 +51,11 @@ class LabFolder:
         return self.path / "servers"
 
     @property
+    def snapshots(self) -> Path:
+        """One folder per process whose children share snapshots, with one per snapshot."""
+        return self.path / "snapshots"
+
+    @property
     def leases(self) -> Path:
         """One file per process that needs the network."""
         return self.path / "leases"

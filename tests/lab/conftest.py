@@ -1,9 +1,10 @@
 """Fixtures with real servers.
 
-`server` is a fresh bare server (with the mark `ready`, one with the packages installed), `servers`
-boots several, `shared_server` is one for all tests of a module, `client` has Docker and Podman and
-runs for the whole session. Where no server can run, these tests are skipped, and the summary says
-so. The same goes for tests with `registry_3_image`.
+`server` is a fresh bare server: with the mark `ready`, one with the packages installed; with the
+mark `deployed`, a copy of one with a registry. `servers` boots several, `shared_server` is one for
+all tests of a module, `client` has Docker and Podman and runs for the whole session. Where no
+server can run, these tests are skipped, and the summary says so. The same goes for tests with
+`registry_3_image`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 from boot_servers import BootServers
 from command_line import PASSWORD, CommandLine
+from deployments import Deployments
 from operator_at_work import Operator
 
 from lab import Lab, LabServer
@@ -25,6 +27,7 @@ from lab.keys import ADMIN_PASSWORD
 from lab.leaks import LeakWatch
 from lab.machine import reason_it_cannot_run
 from lab.services import ObjectStore, start_object_store
+from lab.snapshots import Snapshot
 
 HERE = Path(__file__).parent
 REGISTRY_3 = "MOORAGE_TEST_REGISTRY_3"
@@ -80,11 +83,12 @@ def servers(lab: Lab, request: pytest.FixtureRequest) -> Iterator[BootServers]:
         variant: str = usual,
         extra: Sequence[str] | None = None,
         names: Sequence[str] = (),
+        snapshot: Snapshot | None = None,
     ) -> list[LabServer]:
         if extra is None:
             extra = usual_extra if variant == usual and suite == "bookworm" else ()
         names = names or [f"server{number}" for number in range(1, count + 1)]
-        fresh = lab.boot_many(names, suite=suite, variant=variant, extra=extra)
+        fresh = lab.boot_many(names, suite=suite, variant=variant, extra=extra, snapshot=snapshot)
         booted.extend(fresh)
         return fresh
 
@@ -94,9 +98,22 @@ def servers(lab: Lab, request: pytest.FixtureRequest) -> Iterator[BootServers]:
 
 
 @pytest.fixture
-def server(servers: BootServers) -> LabServer:
-    """A fresh bare Debian 12 server."""
-    return servers(names=["server"])[0]
+def server(servers: BootServers, request: pytest.FixtureRequest) -> LabServer:
+    """A fresh bare Debian 12 server; a copy of a deployed one if marked `deployed`."""
+    deployed = request.node.get_closest_marker("deployed")
+    if deployed is None:
+        return servers(names=["server"])[0]
+    deployments: Deployments = request.getfixturevalue("deployments")
+    deployment = deployments.deployment(*deployed.args, **deployed.kwargs)
+    [server] = servers(names=["server"], snapshot=deployment.snapshot)
+    deployment.hand_over(request.getfixturevalue("operator"), server)
+    return server
+
+
+@pytest.fixture(scope="session")
+def deployments(lab: Lab) -> Deployments:
+    """Deployed servers to copy."""
+    return Deployments(lab)
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,7 @@ from lab.services import ObjectStore
 
 if TYPE_CHECKING:
     from boot_servers import BootServers
+    from deployments import Deployments
 
 REGISTRY_VERSION = "github.com/docker/distribution 2.8"
 
@@ -111,6 +112,33 @@ def test_the_fingerprint_is_the_one_that_sshd_shows(shared_server: LabServer) ->
     shown = run_program(["ssh-keygen", "-l", "-f", "-"], stdin=scanned).stdout.split()[1]
     assert shared_server.host_key_fingerprint() == shown
     assert scanned.strip() in shared_server.known_hosts_line()
+
+
+def test_copies_of_a_snapshot_are_servers_of_their_own(
+    lab: Lab, servers: BootServers, deployments: Deployments
+) -> None:
+    original = lab.boot("original")
+    longer = f"{original.address}0"
+    original.write_file("/srv/about", f"I am {original.address}, not {longer}.\n", mode=0o640)
+    original.run("touch -d '2020-01-01 UTC' /srv/about; chown admin /srv/about; rm /etc/issue")
+    machine_id = original.read_file("/etc/machine-id")
+    snapshot = original.take_snapshot(deployments.folder / "original")
+    lab.destroy(original)
+
+    copies = servers(names=["one", "two"], snapshot=snapshot)
+    one, two = copies
+    for copy in copies:
+        assert ssh(copy, "hostname").stdout.strip() == copy.hostname
+        assert copy.read_file("/srv/about") == f"I am {copy.address}, not {longer}.\n"
+        assert copy.run("stat -c '%a %U %Y' /srv/about").stdout == "640 admin 1577836800\n"
+        assert copy.run("ls /etc/issue", check=False).stdout == ""
+        assert copy.run("systemctl is-system-running").stdout.strip() == "running"
+        assert copy.record.suite == "bookworm"
+    assert len({machine_id, *(copy.read_file("/etc/machine-id") for copy in copies)}) == 3
+    assert one.host_key_fingerprint() != two.host_key_fingerprint()
+    one.run("echo changed >/srv/about")
+    assert two.read_file("/srv/about") != "changed\n"
+    shutil.rmtree(snapshot.folder)
 
 
 def test_packages_are_downloaded_once(servers: BootServers) -> None:

@@ -37,8 +37,8 @@ def test_the_same_apply_again_touches_nothing(operator: Operator, server: LabSer
     assert journal.count("Starting session: command") <= 3, journal
 
 
+@pytest.mark.deployed
 def test_one_changed_setting_changes_one_file(operator: Operator, server: LabServer) -> None:
-    operator.install(operator.answers([server]))
     registry = {"settings": {"log": {"level": "debug"}}}
     answers = operator.answers([server], registry={"domain": "registry.example.test", **registry})
     others = (
@@ -66,9 +66,9 @@ def test_one_changed_setting_changes_one_file(operator: Operator, server: LabSer
         assert drifted(deployment.probe()[0]) == ()
 
 
+@pytest.mark.deployed
 def test_a_file_edited_by_hand_is_drift_and_restored(operator: Operator, server: LabServer) -> None:
     answers = operator.answers([server])
-    operator.install(answers)
     server.run(
         "sed -i 's/client_max_body_size 0/client_max_body_size 1m/' /etc/nginx/conf.d/moorage.conf"
     )
@@ -83,8 +83,8 @@ def test_a_file_edited_by_hand_is_drift_and_restored(operator: Operator, server:
     assert "client_max_body_size 1m" not in server.read_file("/etc/nginx/conf.d/moorage.conf")
 
 
+@pytest.mark.deployed
 def test_a_file_edited_after_the_plan_stops_the_run(operator: Operator, server: LabServer) -> None:
-    operator.install(operator.answers([server]))
     answers = operator.answers(
         [server], credentials={"users": [{"name": "ana", "password": {"generate": True}}]}
     )

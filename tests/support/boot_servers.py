@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from lab import LabServer
+from lab.snapshots import Snapshot
 
 
 class BootServers(Protocol):
@@ -19,6 +20,7 @@ class BootServers(Protocol):
         variant: str = ...,
         extra: Sequence[str] | None = None,
         names: Sequence[str] = (),
+        snapshot: Snapshot | None = None,
     ) -> list[LabServer]:
         """Boot servers side by side.
 
@@ -28,4 +30,5 @@ class BootServers(Protocol):
             variant: bare, ready or client; bare unless the test is marked otherwise.
             extra: Additional packages; those of the test's mark when None.
             names: Their hostnames, instead of a count.
+            snapshot: Boot copies of it instead of an image.
         """

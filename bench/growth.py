@@ -26,9 +26,9 @@ from lab.services import start_object_store
 from moorage.answers.load import load, loads
 from moorage.answers.save import dump
 from moorage.answers.secrets import Secret
-from moorage.deploy.activity import read_activity
 from moorage.deploy.deployment import Deployment
-from moorage.deploy.users_change import change_users, plan_change, read_users
+from moorage.deploy.images.activity import read_activity
+from moorage.deploy.users.change import change_users, plan_change, read_users
 from moorage.desired.users import RegistryUser
 from moorage.users import edits
 from moorage.users.passwords import hash_password

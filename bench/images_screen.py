@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from moorage.deploy.activity import Activity
-from moorage.deploy.images import ImagesRead
-from moorage.deploy.store import Store
+from moorage.deploy.images.activity import Activity
+from moorage.deploy.images.read import ImagesRead
+from moorage.deploy.plan.store import Store
 from moorage.images.manifests import Descriptor, Manifest
 from moorage.images.read import Stored
 from moorage.images.tree import File, Repository, Tag

@@ -25,7 +25,7 @@ from pathlib import Path
 from bench.unchanged import Bench
 from lab import Lab, LabServer
 from moorage.answers.secrets import Secret
-from moorage.deploy.registry_client import RegistryClient
+from moorage.deploy.verify.registry_client import RegistryClient
 
 DOMAIN = "registry.bench.test"
 USER, PASSWORD = "ci", "a password for benchmarks"

@@ -24,7 +24,7 @@ from lab.services import start_object_store
 from moorage.answers.load import load
 from moorage.answers.secrets import Secret
 from moorage.deploy.deployment import Deployment
-from moorage.deploy.users_change import change_users, plan_change, read_users
+from moorage.deploy.users.change import change_users, plan_change, read_users
 from moorage.desired.users import RegistryUser
 from moorage.errors import SecretName
 from moorage.servers.transport import HostKey

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.content import Content
 
-from moorage.deploy.plan import Plan
+from moorage.deploy.plan.plan import Plan
 from moorage.escape import printable
 
 

@@ -9,7 +9,7 @@ from textual.message import Message
 
 if TYPE_CHECKING:
     from moorage.deploy.events import Event
-    from moorage.deploy.log_rows import LogFilter
+    from moorage.deploy.logs.rows import LogFilter
     from moorage.desired.users import RegistryUser
     from tui.document.steps import Step
     from tui.questions.asker import Question

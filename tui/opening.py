@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from moorage.answers.recorded import Path as RecordedPath
     from moorage.answers.recorded import RecordedServer
-    from moorage.deploy.discovery import FoundDeployment, ReadDeployment
-    from moorage.deploy.log_rows import LogFilter
+    from moorage.deploy.logs.rows import LogFilter
     from moorage.deploy.operations import OpenTransport
+    from moorage.deploy.status.discovery import FoundDeployment, ReadDeployment
     from moorage.users.answers_sync import UsersChange
     from tui.document.draft import Draft
     from tui.document.problems import Mistakes
@@ -440,7 +440,7 @@ class Opening:
             key: The key file, or empty.
             users: Whether to begin with its users.
         """
-        from moorage.deploy.discovery import read_deployment
+        from moorage.deploy.status.discovery import read_deployment
         from moorage.servers.address import parse_server
 
         try:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from moorage.deploy.events import CheckStatus, ending_in_words
 from moorage.deploy.operations import Outcome
-from moorage.deploy.report import ServerReport
-from moorage.deploy.report_rows import result_text
+from moorage.deploy.run.report import ServerReport
+from moorage.deploy.run.rows import result_text
 from moorage.servers.run_results import RunStatus
 from tui.labels import describe_error, guide
 

@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.widgets import Button, Static
 
 from moorage.deploy.events import Event, LogLine, StepBegan, step_title
-from moorage.deploy.log_rows import Level, run_level_of
+from moorage.deploy.logs.rows import Level, run_level_of
 from moorage.errors import MoorageError
 from moorage.escape import one_line, printable
 from tui.actions import bindings

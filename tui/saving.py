@@ -112,7 +112,7 @@ class Saving:
             return
         from moorage.answers.amend import amend
         from moorage.answers.save import save_text
-        from moorage.deploy.rollback import with_users_of
+        from moorage.deploy.lifecycle.rollback import with_users_of
         from tui.document.draft import Draft
 
         answers = with_users_of(session.rollback.answers, plan)

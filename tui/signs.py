@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.content import Content
 
-from moorage.deploy.overview import Health
+from moorage.deploy.status.overview import Health
 from moorage.errors import MoorageError
 from moorage.escape import printable
 from moorage.rows import Action, Level, Row

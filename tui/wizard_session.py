@@ -18,7 +18,7 @@ from tui.document.steps import Progress
 from tui.events import EventQueue
 
 if TYPE_CHECKING:
-    from moorage.deploy.rollback import Rollback
+    from moorage.deploy.lifecycle.rollback import Rollback
 
 
 @dataclass

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from moorage.cli.errors import as_json, explain
 from moorage.cli.plan_view import Line
 from moorage.cli.tables import Cell, aligned
-from moorage.deploy.activity import Activity, Event, Failures, Traffic
-from moorage.deploy.last_seen import utc
+from moorage.deploy.images.activity import Activity, Event, Failures, Traffic
+from moorage.deploy.users.last_seen import utc
 from moorage.escape import one_line
 from moorage.units import size_text
 

@@ -49,7 +49,7 @@ def check_local_requirements(path: Path, answers: Answers) -> None:
         AnswersError: Some are missing; lists all of them, with line and column.
     """
     from moorage.answers.resolve import check_available
-    from moorage.deploy.local_files import check_local_files
+    from moorage.deploy.plan.local_files import check_local_files
 
     problems = check_available(answers, terminal=False) + check_local_files(answers)
     if problems:

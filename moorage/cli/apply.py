@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from moorage.cli.passwords import PasswordOutput
     from moorage.cli.registry_name import RegistryName
     from moorage.cli.runner import Runner
-    from moorage.deploy.acceptance import Accepted
     from moorage.deploy.operations import Outcome
-    from moorage.deploy.plan import Plan
-    from moorage.deploy.report import ApplyReport
+    from moorage.deploy.plan.acceptance import Accepted
+    from moorage.deploy.plan.plan import Plan
+    from moorage.deploy.run.report import ApplyReport
 
 _EXAMPLES = """\b
 Examples:
@@ -124,7 +124,7 @@ def command(
     from moorage.cli.passwords import PasswordOutput
     from moorage.cli.registry_name import RegistryName
     from moorage.cli.runner import open_deployment
-    from moorage.deploy.acceptance import Accepted
+    from moorage.deploy.plan.acceptance import Accepted
 
     output = output_of(context)
     output.is_stream = output.as_json

@@ -19,8 +19,8 @@ from moorage.errors import ExitCode
 if TYPE_CHECKING:
     from moorage.cli.output import Output
     from moorage.cli.runner import Runner
-    from moorage.deploy.certificate import Replacement
-    from moorage.deploy.plan import Plan
+    from moorage.deploy.certificates.certificate import Replacement
+    from moorage.deploy.plan.plan import Plan
 
 
 _EXAMPLES = """\b
@@ -58,7 +58,7 @@ def show(
     from moorage.cli import certificate_view
     from moorage.cli.answers_file import open_answers
     from moorage.cli.runner import open_deployment
-    from moorage.deploy.certificate import read_certificates
+    from moorage.deploy.certificates.certificate import read_certificates
 
     output = output_of(context)
     answers = open_answers(output, file)
@@ -116,7 +116,7 @@ def replace(
     from moorage.cli.answers_file import open_answers
     from moorage.cli.confirmation import require_confirmation
     from moorage.cli.runner import open_deployment
-    from moorage.deploy.certificate import keep, with_files
+    from moorage.deploy.certificates.certificate import keep, with_files
 
     output = output_of(context)
     answers = open_answers(output, file)

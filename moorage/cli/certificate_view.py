@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from moorage.cli.plan_view import Line
 from moorage.cli.status_view import renewal_as_json
 from moorage.cli.tables import row_lines
-from moorage.deploy.certificate import Served, ServerCertificate
+from moorage.deploy.certificates.certificate import Served, ServerCertificate
 from moorage.desired.certificates import CertificateFacts
 
 

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from moorage.answers.model import Answers
     from moorage.cli.output import Output
     from moorage.cli.runner import Runner
-    from moorage.deploy.acceptance import Accepted
-    from moorage.deploy.plan import Plan
+    from moorage.deploy.plan.acceptance import Accepted
+    from moorage.deploy.plan.plan import Plan
 
 
 def require_confirmation(output: Output, yes: bool, advice: str) -> None:
@@ -57,7 +57,7 @@ def _offer_to_merge(runner: Runner, file: Path, answers: Answers, plan: Plan) ->
     from moorage.answers.load import load, read_answers_text
     from moorage.answers.save import save_text
     from moorage.cli.plan_view import missed_lines
-    from moorage.deploy.merge import catch_up
+    from moorage.deploy.record.merge import catch_up
 
     output = runner.output
     caught_up = catch_up(answers, plan)
@@ -99,7 +99,7 @@ def accept(
         ServersFailed: A consequence is not accepted, and the operator cannot be asked.
     """
     from moorage.cli.plan_view import consequence_lines
-    from moorage.deploy.consequences import accepting, refusals
+    from moorage.deploy.plan.consequences import accepting, refusals
     from moorage.errors import ServersFailed
 
     everything = accepting(plan.consequences)

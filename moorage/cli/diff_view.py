@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from moorage.cli.plan_view import Line, diff_lines
 from moorage.cli.tables import aligned
-from moorage.deploy.deployment_diff import DeploymentDiff, ServerDiff
+from moorage.deploy.lifecycle.diff import DeploymentDiff, ServerDiff
 from moorage.escape import one_line
 
 

@@ -52,7 +52,7 @@ def open_to_read(context: click.Context, options: dict[str, Any]) -> Iterator[Ru
 def _answers(context: click.Context, options: dict[str, Any]) -> Answers:
     """Return the answers of the file, or minimal ones for the servers."""
     from moorage.cli.answers_file import open_answers
-    from moorage.deploy.discovery import answers_for
+    from moorage.deploy.status.discovery import answers_for
 
     file, addresses, key = options["file"], options["addresses"], options["key"]
     if (file is None) != bool(addresses):

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from moorage.cli.errors import as_json, explain
 from moorage.cli.plan_view import Line
 from moorage.cli.tables import Cell, aligned
-from moorage.deploy.history import History, HistoryRow, RunOnServer
-from moorage.deploy.last_seen import utc
+from moorage.deploy.lifecycle.history import History, HistoryRow, RunOnServer
+from moorage.deploy.users.last_seen import utc
 from moorage.escape import one_line
 from moorage.rows import SIGNS, Level
 

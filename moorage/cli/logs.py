@@ -24,7 +24,7 @@ def _check_statuses(
 ) -> tuple[str, ...]:
     if not values:
         return ()
-    from moorage.deploy.log_rows import parse_statuses
+    from moorage.deploy.logs.rows import parse_statuses
     from moorage.errors import MoorageError
 
     try:
@@ -92,8 +92,8 @@ def command(
     Exits with 4 if a server is unreachable; the logs of the others are shown.
     """
     from moorage.cli.logs_view import LogsView
-    from moorage.deploy.log_rows import Level, LogFilter
-    from moorage.deploy.logs import LogTail
+    from moorage.deploy.logs.read import LogTail
+    from moorage.deploy.logs.rows import Level, LogFilter
     from moorage.errors import ExitCode
 
     output = output_of(context)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from moorage.cli.errors import as_json, explain
 from moorage.cli.output import Output
-from moorage.deploy.log_rows import Level, LogFilter, LogRow
+from moorage.deploy.logs.rows import Level, LogFilter, LogRow
 from moorage.errors import ExitCode, MoorageError
 
 _STYLES = {Level.ROUTINE: "dim", Level.WARNING: "yellow", Level.ERROR: "red"}

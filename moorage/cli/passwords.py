@@ -13,7 +13,7 @@ from moorage.cli.output import Output
 
 if TYPE_CHECKING:
     from moorage.answers.secrets import Secret
-    from moorage.deploy.report import ApplyReport
+    from moorage.deploy.run.report import ApplyReport
 
 
 @dataclass

@@ -11,9 +11,9 @@ from moorage.cli.tables import ACTION_STYLES, row_lines
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from moorage.deploy.consequences import Consequence
-    from moorage.deploy.plan import Change, Plan, ServerPlan
-    from moorage.deploy.revisions import Change as Revised
+    from moorage.deploy.plan.consequences import Consequence
+    from moorage.deploy.plan.plan import Change, Plan, ServerPlan
+    from moorage.deploy.record.revisions import Change as Revised
 
 Line = tuple[Piece, ...]
 """A line to print, as pieces of text with and without a style."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from moorage.cli.plan_view import Line
     from moorage.cli.runner import Runner
     from moorage.deploy.name import NameOutcome, NamePlan
-    from moorage.deploy.plan import Plan
+    from moorage.deploy.plan.plan import Plan
     from moorage.dns.findings import Finding
     from moorage.dns.operations import DnsCheck, DnsPlan
 
@@ -82,7 +82,7 @@ class RegistryName:
         check = self._check.result(FINDINGS_TIMEOUT)
         if check is None or not check.replies:
             return
-        from moorage.deploy.listen_addresses import serves_on
+        from moorage.deploy.plan.listen_addresses import serves_on
         from moorage.dns.caa import issuer_identity
         from moorage.dns.findings import find
 

@@ -10,16 +10,16 @@ from moorage.cli.errors import guide
 from moorage.cli.plan_view import Line
 from moorage.cli.tables import STYLES, aligned, signed
 from moorage.deploy.clients import CLIENTS
-from moorage.deploy.report import ADVICE
-from moorage.deploy.report_rows import report_rows
+from moorage.deploy.run.report import ADVICE
+from moorage.deploy.run.rows import report_rows
 from moorage.rows import SIGNS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from moorage.deploy.handover import Handover
-    from moorage.deploy.report import ApplyReport
-    from moorage.deploy.verify import Verification
+    from moorage.deploy.run.report import ApplyReport
+    from moorage.deploy.verify.verify import Verification
     from moorage.errors import MoorageError
 
 

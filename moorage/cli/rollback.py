@@ -14,8 +14,8 @@ from moorage.errors import ExitCode
 if TYPE_CHECKING:
     from moorage.answers.model import Answers
     from moorage.cli.output import Output
-    from moorage.deploy.plan import Plan
-    from moorage.deploy.rollback import Rollback
+    from moorage.deploy.lifecycle.rollback import Rollback
+    from moorage.deploy.plan.plan import Plan
 
 _EXAMPLES = """\b
 Examples:
@@ -80,8 +80,8 @@ def command(
     from moorage.cli.answers_file import open_answers
     from moorage.cli.confirmation import accept, require_confirmation
     from moorage.cli.runner import open_deployment
-    from moorage.deploy.acceptance import Accepted
-    from moorage.deploy.rollback import with_users_of
+    from moorage.deploy.lifecycle.rollback import with_users_of
+    from moorage.deploy.plan.acceptance import Accepted
 
     output = output_of(context)
     output.is_stream = output.as_json

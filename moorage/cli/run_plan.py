@@ -12,7 +12,7 @@ from moorage.errors import ExitCode
 if TYPE_CHECKING:
     from moorage.cli.runner import Runner
     from moorage.deploy.operations import Outcome
-    from moorage.deploy.plan import Plan
+    from moorage.deploy.plan.plan import Plan
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _CANCELLING = (

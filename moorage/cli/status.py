@@ -39,7 +39,7 @@ def command(
     Exits with 0 if all servers are healthy, 1 if one is not, and 4 if one is unreachable.
     """
     from moorage.cli.status_view import status_as_json, status_lines
-    from moorage.deploy.status import read_status
+    from moorage.deploy.status.status import read_status
 
     output = output_of(context)
     with open_to_read(context, options) as runner:

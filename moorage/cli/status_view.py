@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from moorage.cli.errors import as_json, explain
 from moorage.cli.plan_view import Line
 from moorage.cli.tables import row_lines
-from moorage.deploy.repairs import Repair, repair_of
-from moorage.deploy.schedule import schedule_as_json
-from moorage.deploy.status import ServerStatus, Status, how_it_ended
-from moorage.deploy.status_rows import draining_since, status_rows
-from moorage.deploy.status_software import software_as_json
+from moorage.deploy.images.schedule import schedule_as_json
+from moorage.deploy.status.repairs import Repair, repair_of
+from moorage.deploy.status.rows import draining_since, status_rows
+from moorage.deploy.status.software import software_as_json
+from moorage.deploy.status.status import ServerStatus, Status, how_it_ended
 from moorage.rows import Row
 
 if TYPE_CHECKING:
-    from moorage.deploy.acme import Renewal
+    from moorage.deploy.certificates.acme import Renewal
     from moorage.errors import MoorageError
 
 

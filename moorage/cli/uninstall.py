@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from moorage.cli.output import Output
     from moorage.cli.plan_view import Line
     from moorage.cli.runner import Runner
-    from moorage.deploy.uninstall import ServerUninstall, UninstallPlan, UninstallReport
+    from moorage.deploy.lifecycle.uninstall import ServerUninstall, UninstallPlan, UninstallReport
     from moorage.rows import Row
 
 _EXAMPLES = """\b
@@ -60,7 +60,7 @@ def command(
     """
     from moorage.cli.confirmation import require_confirmation
     from moorage.cli.errors import as_json
-    from moorage.deploy.uninstall import Wish, plan_uninstall, uninstall
+    from moorage.deploy.lifecycle.uninstall import Wish, plan_uninstall, uninstall
     from moorage.errors import ServersFailed
 
     output = output_of(context)
@@ -98,7 +98,7 @@ def command(
 
 
 def _nothing(output: Output, plan: UninstallPlan) -> int:
-    from moorage.deploy.uninstall import NOTHING
+    from moorage.deploy.lifecycle.uninstall import NOTHING
 
     code = plan.unreached[0].exit_code if plan.unreached else ExitCode.DONE
     if output.as_json:
@@ -120,7 +120,7 @@ def _confirm(runner: Runner, plan: UninstallPlan) -> bool:
 def _lines(plan: UninstallPlan) -> Iterator[Line]:
     from moorage.cli.errors import explain
     from moorage.cli.tables import aligned
-    from moorage.deploy.uninstall import LEGEND
+    from moorage.deploy.lifecycle.uninstall import LEGEND
     from moorage.escape import one_line
     from moorage.rows import Level
 
@@ -154,8 +154,8 @@ def _server_as_json(server: ServerUninstall) -> dict[str, object]:
 def _report(output: Output, plan: UninstallPlan, report: UninstallReport, code: ExitCode) -> int:
     from moorage.cli.errors import as_json
     from moorage.cli.report_view import report_as_json, report_lines
-    from moorage.deploy.report import ApplyReport
-    from moorage.deploy.uninstall import ADVICE
+    from moorage.deploy.lifecycle.uninstall import ADVICE
+    from moorage.deploy.run.report import ApplyReport
 
     servers = ApplyReport(report.servers, {})
     if output.as_json:

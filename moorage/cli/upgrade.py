@@ -14,8 +14,8 @@ from moorage.errors import ExitCode
 if TYPE_CHECKING:
     from moorage.answers.model import Answers
     from moorage.cli.output import Output
-    from moorage.deploy.plan import Plan
-    from moorage.deploy.upgrade import Upgrade
+    from moorage.deploy.lifecycle.upgrade import Upgrade
+    from moorage.deploy.plan.plan import Plan
 
 _EXAMPLES = """\b
 Examples:
@@ -83,8 +83,8 @@ def command(
     from moorage.cli.confirmation import accept, require_confirmation
     from moorage.cli.errors import WrongUsageError
     from moorage.cli.runner import open_deployment
-    from moorage.deploy.acceptance import Accepted
-    from moorage.deploy.upgrade import Wish, answers_of_upgrade, upgrades_of
+    from moorage.deploy.lifecycle.upgrade import Wish, answers_of_upgrade, upgrades_of
+    from moorage.deploy.plan.acceptance import Accepted
 
     if image is not None and to_version is not None:
         raise WrongUsageError("Choose either --image or --to-version.")

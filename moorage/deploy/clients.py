@@ -103,7 +103,7 @@ def access_of(
     """
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    from moorage.deploy.ca import is_limited_to
+    from moorage.deploy.certificates.ca import is_limited_to
     from moorage.desired.certificates import read_chain
 
     # It can come from a server: nothing beside the certificates goes into lines for a shell.

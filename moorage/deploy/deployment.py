@@ -13,11 +13,11 @@ from moorage.answers.model import Answers, Server
 from moorage.answers.redact import Redactor
 from moorage.answers.resolve import Resolver
 from moorage.answers.secrets import Secret, SecretReference
-from moorage.deploy.acceptance import NOTHING, Accepted
 from moorage.deploy.connections import Connections, on_all, on_each
 from moorage.deploy.events import OnEvent, RunEnded, StepBegan
 from moorage.deploy.name import RegistryName
-from moorage.deploy.password_checks import PasswordChecks
+from moorage.deploy.plan.acceptance import NOTHING, Accepted
+from moorage.deploy.verify.password_checks import PasswordChecks
 from moorage.desired import layout
 from moorage.errors import AnswersError, MoorageError, ServersFailed
 from moorage.registry_keys import check_registry
@@ -27,12 +27,12 @@ from moorage.servers.transport import Asker, Cancel, Resolve, Transport
 
 if TYPE_CHECKING:
     from moorage.cloud.s3 import Keys
-    from moorage.deploy.payload import Gate, Login
-    from moorage.deploy.plan import Plan
-    from moorage.deploy.programs import Target
-    from moorage.deploy.report import ApplyReport
-    from moorage.deploy.run import ServerRun
-    from moorage.deploy.verify import Verification
+    from moorage.deploy.lifecycle.programs import Target
+    from moorage.deploy.plan.plan import Plan
+    from moorage.deploy.run.payload import Gate, Login
+    from moorage.deploy.run.report import ApplyReport
+    from moorage.deploy.run.run import ServerRun
+    from moorage.deploy.verify.verify import Verification
     from moorage.servers.facts import Facts
 
 _Result = TypeVar("_Result")
@@ -218,15 +218,16 @@ class Deployment:
         wrong = check_registry(self.answers)
         if wrong:
             raise AnswersError(wrong)
-        from moorage.deploy import materials, timings
-        from moorage.deploy.consequences import change_of_apply, find_consequences
-        from moorage.deploy.expectations import expect
-        from moorage.deploy.plan import Plan
-        from moorage.deploy.planning import plan_server
-        from moorage.deploy.programs import NO_TARGET
-        from moorage.deploy.retention_preview import find_removals
-        from moorage.deploy.revisions import latest
-        from moorage.deploy.schedule import with_checked_schedule
+        from moorage.deploy import materials
+        from moorage.deploy.images.retention_preview import find_removals
+        from moorage.deploy.images.schedule import with_checked_schedule
+        from moorage.deploy.lifecycle.programs import NO_TARGET
+        from moorage.deploy.plan import timings
+        from moorage.deploy.plan.consequences import change_of_apply, find_consequences
+        from moorage.deploy.plan.expectations import expect
+        from moorage.deploy.plan.plan import Plan
+        from moorage.deploy.plan.planning import plan_server
+        from moorage.deploy.record.revisions import latest
 
         shared = [*facts, *self._facts_of_others(facts)]
         gathered = materials.gather(self.answers, shared, self._resolve, self._checks.verify)
@@ -304,14 +305,14 @@ class Deployment:
             ServersFailed: The plan has problems, or consequences that were not accepted; nothing
                 was changed.
         """
-        from moorage.deploy.consequences import refusals
-        from moorage.deploy.hooks import gate_seconds
-        from moorage.deploy.payload import Timing, new_run_id, payload
-        from moorage.deploy.record import record_of_apply
-        from moorage.deploy.report import ApplyReport, ServerReport
-        from moorage.deploy.revisions import now
-        from moorage.deploy.rollout import Rollout
-        from moorage.deploy.timings import StepTimer
+        from moorage.deploy.plan.consequences import refusals
+        from moorage.deploy.plan.timings import StepTimer
+        from moorage.deploy.record.record import record_of_apply
+        from moorage.deploy.record.revisions import now
+        from moorage.deploy.run.hooks import gate_seconds
+        from moorage.deploy.run.payload import Timing, new_run_id, payload
+        from moorage.deploy.run.report import ApplyReport, ServerReport
+        from moorage.deploy.run.rollout import Rollout
 
         if obstacles := (*plan.problems, *refusals(plan.consequences, accepted)):
             raise ServersFailed(obstacles)
@@ -371,7 +372,7 @@ class Deployment:
 
     def _known_login(self, plan: Plan) -> Login | None:
         """Return a login for the check after the switch, if one is known."""
-        from moorage.deploy.verify_login import login_for_verify
+        from moorage.deploy.verify.login import login_for_verify
 
         try:
             return login_for_verify(self.answers, plan.materials.generated, self._resolve)
@@ -385,7 +386,7 @@ class Deployment:
 
     def new_run(self, server: str, run_id: str, on_event: OnEvent) -> ServerRun:
         """Return a new run on a server, by label."""
-        from moorage.deploy.run import ServerRun
+        from moorage.deploy.run.run import ServerRun
 
         return ServerRun(self._connections.to(server), run_id, on_event, self.redactor.redact)
 
@@ -397,7 +398,7 @@ class Deployment:
 
     def attach(self, facts: Sequence[Facts]) -> tuple[RunEnded, ...]:
         """Follow the runs in progress on all servers until they end."""
-        from moorage.deploy.run import ServerRun
+        from moorage.deploy.run.run import ServerRun
 
         busy = {each.server: each.active_run for each in facts if each.active_run}
         transports = [each for each in self._connections.chosen if each.server in busy]
@@ -431,9 +432,9 @@ class Deployment:
         Raises:
             ServersFailed: The private CA is not on this machine, and no server can be read.
         """
-        from moorage.deploy.targets import targets_of
-        from moorage.deploy.verify import verify
-        from moorage.deploy.verify_login import login_for_verify
+        from moorage.deploy.verify.login import login_for_verify
+        from moorage.deploy.verify.targets import targets_of
+        from moorage.deploy.verify.verify import verify
 
         generated = plan.materials.generated if plan else {}
         user, password = login_for_verify(self.answers, generated, self._resolve) or (None, None)
@@ -457,7 +458,7 @@ class Deployment:
         Raises:
             ServersFailed: The private CA is not on this machine, and no server can be read.
         """
-        from moorage.deploy.trust import authority_for
+        from moorage.deploy.certificates.trust import authority_for
 
         return authority_for(self.answers, self.probe_each)
 
@@ -532,7 +533,8 @@ class Deployment:
 
 def _load_what_a_plan_needs() -> None:
     """Import slow modules while waiting for the servers."""
-    from moorage.deploy import consequences, materials, planning, revisions  # noqa: F401
+    from moorage.deploy.plan import consequences, planning  # noqa: F401
+    from moorage.deploy.record import revisions  # noqa: F401
     from moorage.desired.render import load_templates
 
     load_templates()

@@ -172,7 +172,7 @@ class CheckStatus(StrEnum):
 
 @dataclass(frozen=True)
 class CheckEnded(Event):
-    """A check of verify ended; see :class:`moorage.deploy.verify.Check`."""
+    """A check of verify ended; see :class:`moorage.deploy.verify.verify.Check`."""
 
     key: str
     name: str

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moorage.answers.model import Answers
+from moorage.deploy.certificates.trust import ca_file
 from moorage.deploy.clients import docker_folder, login_command, registry_name
-from moorage.deploy.trust import ca_file
 from moorage.desired import layout
 from moorage.dns.desired_records import desired_records
 from moorage.dns.local_resolver import is_usable_remotely, resolve_locally

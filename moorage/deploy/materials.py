@@ -14,10 +14,10 @@ from moorage.answers.model import Answers, PrivateCa, User
 from moorage.answers.resolve import pulls_image
 from moorage.answers.secrets import Generated, Hash, PasswordReference, Secret, SecretReference
 from moorage.answers.ssl import acme_references
-from moorage.deploy import ca
-from moorage.deploy.deployment_json import deployment_record
-from moorage.deploy.hooks import read_scripts
-from moorage.deploy.platform import scheme_for
+from moorage.deploy.certificates import ca
+from moorage.deploy.plan.platform import scheme_for
+from moorage.deploy.record.deployment_json import deployment_record
+from moorage.deploy.run.hooks import read_scripts
 from moorage.desired import layout
 from moorage.desired.certificates import find_faults, pem_fault, read_chain
 from moorage.desired.registry import read_http_secret

@@ -14,7 +14,6 @@ from moorage.answers.model import Answers, Server
 from moorage.answers.redact import Redactor
 from moorage.answers.resolve import Resolver
 from moorage.answers.secrets import Secret, SecretReference
-from moorage.deploy.acceptance import NOTHING
 from moorage.deploy.connections import close_aside
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import OnEvent
@@ -26,6 +25,7 @@ from moorage.deploy.name import (
     plan_name,
     update_records,
 )
+from moorage.deploy.plan.acceptance import NOTHING
 from moorage.errors import ExitCode, MoorageError, ServersFailed
 from moorage.servers.run_results import RunStatus
 from moorage.servers.transport import Asker, Cancel, Transport
@@ -35,24 +35,24 @@ if TYPE_CHECKING:
     from moorage.answers.model import S3Storage
     from moorage.background import Background
     from moorage.cloud.s3 import BucketCheck
-    from moorage.deploy.activity import Activity
-    from moorage.deploy.certificate import Replacement
+    from moorage.deploy.certificates.certificate import Replacement
     from moorage.deploy.clients import Access
-    from moorage.deploy.deployment_diff import DeploymentDiff
     from moorage.deploy.events import RunEnded
     from moorage.deploy.handover import Handover
-    from moorage.deploy.history import History
-    from moorage.deploy.images import ImagesRead
-    from moorage.deploy.kept import ServerDeployments
-    from moorage.deploy.last_seen import SeenRead
-    from moorage.deploy.plan import Plan
-    from moorage.deploy.report import ApplyReport
-    from moorage.deploy.retain import Judgement
-    from moorage.deploy.rollback import Rollback
-    from moorage.deploy.store import Store
-    from moorage.deploy.upgrade import Wish
-    from moorage.deploy.users_change import UsersPlan, UsersRead
-    from moorage.deploy.verify import Verification
+    from moorage.deploy.images.activity import Activity
+    from moorage.deploy.images.read import ImagesRead
+    from moorage.deploy.images.retain import Judgement
+    from moorage.deploy.lifecycle.diff import DeploymentDiff
+    from moorage.deploy.lifecycle.history import History
+    from moorage.deploy.lifecycle.kept import ServerDeployments
+    from moorage.deploy.lifecycle.rollback import Rollback
+    from moorage.deploy.lifecycle.upgrade import Wish
+    from moorage.deploy.plan.plan import Plan
+    from moorage.deploy.plan.store import Store
+    from moorage.deploy.run.report import ApplyReport
+    from moorage.deploy.users.change import UsersPlan, UsersRead
+    from moorage.deploy.users.last_seen import SeenRead
+    from moorage.deploy.verify.verify import Verification
     from moorage.images.details import ImageDetails
     from moorage.images.usage import Usage
     from moorage.servers.facts import Facts
@@ -245,7 +245,7 @@ class Operations:
         Raises:
             MoorageError: A server cannot be reached, or does not keep it.
         """
-        from moorage.deploy.rollback import choose
+        from moorage.deploy.lifecycle.rollback import choose
 
         return choose(self._read_deployments(), self.deployment.answers, to)
 
@@ -261,12 +261,12 @@ class Operations:
         Raises:
             MoorageError: A server cannot be reached, or does not keep one of them.
         """
-        from moorage.deploy.deployment_diff import compare
+        from moorage.deploy.lifecycle.diff import compare
 
         return compare(self._read_deployments(), before, after)
 
     def _read_deployments(self) -> tuple[ServerDeployments, ...]:
-        from moorage.deploy.kept import read_deployments
+        from moorage.deploy.lifecycle.kept import read_deployments
 
         try:
             return read_deployments(self.deployment)
@@ -283,7 +283,7 @@ class Operations:
         Raises:
             MoorageError: A server cannot be reached.
         """
-        from moorage.deploy.rollback import plan_rollback
+        from moorage.deploy.lifecycle.rollback import plan_rollback
 
         deployment = self.deployment
         self.accepted = NOTHING
@@ -310,9 +310,9 @@ class Operations:
             wish: What to upgrade to; the open answers are those of the upgrade.
 
         Raises:
-            MoorageError: See :func:`moorage.deploy.upgrade.plan_upgrade`.
+            MoorageError: See :func:`moorage.deploy.lifecycle.upgrade.plan_upgrade`.
         """
-        from moorage.deploy.upgrade import plan_upgrade
+        from moorage.deploy.lifecycle.upgrade import plan_upgrade
 
         deployment = self.deployment
         self.accepted = NOTHING
@@ -406,8 +406,8 @@ class Operations:
         Raises:
             ServersFailed: The private CA is not on this machine, and no server can be read.
         """
+        from moorage.deploy.certificates.trust import authority_for
         from moorage.deploy.clients import access_of
-        from moorage.deploy.trust import authority_for
 
         answers, facts = self.deployment.answers, tuple(self.facts.values())
         authority = self._known_authority or authority_for(
@@ -425,7 +425,7 @@ class Operations:
         return self.finish(large_upload=large_upload)
 
     def _ended(self, report: ApplyReport, plan: Plan) -> Outcome:
-        from moorage.deploy.deployment_json import deployment_record
+        from moorage.deploy.record.deployment_json import deployment_record
 
         ran_before = any(deployment_record(each.facts) for each in plan.servers)
         return Outcome(report, was_stopped=self._was_stopped, ran_before=ran_before)
@@ -474,7 +474,7 @@ class Operations:
         Raises:
             MoorageError: A server cannot be reached, or something else would change as well.
         """
-        from moorage.deploy.certificate import check_nothing_else
+        from moorage.deploy.certificates.certificate import check_nothing_else
 
         try:
             self.plan = plan = self.deployment.plan()
@@ -486,7 +486,7 @@ class Operations:
 
     def replace_certificate(self) -> Replacement:
         """Apply that plan, then check the certificate each server presents."""
-        from moorage.deploy.certificate import replace_on
+        from moorage.deploy.certificates.certificate import replace_on
 
         assert self.plan is not None
         return replace_on(self.deployment, self.plan)
@@ -494,8 +494,8 @@ class Operations:
     def read_users(
         self, left_out: Sequence[MoorageError] = (), known: Sequence[Facts | MoorageError] = ()
     ) -> UsersRead:
-        """Read the users of all servers; see :func:`moorage.deploy.users_change.read_users`."""
-        from moorage.deploy.users_change import read_users
+        """Read the users of all servers; see :func:`moorage.deploy.users.change.read_users`."""
+        from moorage.deploy.users.change import read_users
 
         try:
             read = read_users(self.deployment, left_out, known)
@@ -507,15 +507,15 @@ class Operations:
 
     def read_activity(self) -> Activity:
         """Read who pushed and pulled what, on any server."""
-        from moorage.deploy.activity import read_activity
+        from moorage.deploy.images.activity import read_activity
 
         activity = read_activity(self.deployment)
         self.asker.forget_refused(*activity.left_out)
         return activity
 
     def read_history(self) -> History:
-        """Read the runs that the servers keep; see :mod:`moorage.deploy.history`."""
-        from moorage.deploy.history import read_history
+        """Read the runs that the servers keep; see :mod:`moorage.deploy.lifecycle.history`."""
+        from moorage.deploy.lifecycle.history import read_history
 
         history = read_history(self.deployment)
         self.asker.forget_refused(*history.left_out)
@@ -523,13 +523,13 @@ class Operations:
 
     def read_last_seen(self) -> SeenRead:
         """Read each user's last login and push on any server."""
-        from moorage.deploy.last_seen import read_last_seen
+        from moorage.deploy.users.last_seen import read_last_seen
 
         return read_last_seen(self.deployment)
 
     def change_users(self, plan: UsersPlan) -> ApplyReport:
         """Change the users on all servers, or on none; :meth:`abort` stops it."""
-        from moorage.deploy.users_change import change_users
+        from moorage.deploy.users.change import change_users
         from moorage.users.on_servers import read_user_list
 
         report = change_users(self.deployment, plan)
@@ -545,7 +545,7 @@ class Operations:
     ) -> tuple[ImagesRead, Activity]:
         """Read the images, and at the same time who pushed and pulled what."""
         from moorage.background import Background
-        from moorage.deploy.activity import DEADLINE, Activity
+        from moorage.deploy.images.activity import DEADLINE, Activity
 
         # Whatever has to be asked is asked before there are two threads.
         facts = self.deployment.probe_each()
@@ -558,8 +558,8 @@ class Operations:
         known: Sequence[Facts | MoorageError] = (),
         accepts: Callable[[Store], bool] = lambda store: False,
     ) -> ImagesRead:
-        """Read the images; see :func:`moorage.deploy.images.read_images`."""
-        from moorage.deploy.images import read_images
+        """Read the images; see :func:`moorage.deploy.images.read.read_images`."""
+        from moorage.deploy.images.read import read_images
 
         try:
             return read_images(self.deployment, known, accepts=accepts)
@@ -570,8 +570,8 @@ class Operations:
     def read_image(
         self, read: ImagesRead, usage: Usage, repository: str, reference: str
     ) -> ImageDetails:
-        """Read everything about one image; see :func:`moorage.deploy.images.read_image`."""
-        from moorage.deploy.images import read_image
+        """Read everything about one image; see :func:`moorage.deploy.images.read.read_image`."""
+        from moorage.deploy.images.read import read_image
 
         return read_image(self.deployment, read, usage, repository, reference)
 
@@ -598,7 +598,7 @@ class Operations:
             CannotConnect: It cannot be reached, or refuses the login.
             MoorageError: Moorage cannot install on its system.
         """
-        from moorage.deploy.preflight import unsupported_system
+        from moorage.deploy.plan.preflight import unsupported_system
         from moorage.desired import layout
         from moorage.servers.connect import open_transport as open_over_ssh
         from moorage.servers.probe import probe
@@ -670,9 +670,9 @@ class Operations:
         Raises:
             MoorageError: The images cannot be read, or :meth:`stop_tests` was called.
         """
-        from moorage.deploy.activity import read_activity
-        from moorage.deploy.images import read_images
-        from moorage.deploy.retain import judge
+        from moorage.deploy.images.activity import read_activity
+        from moorage.deploy.images.read import read_images
+        from moorage.deploy.images.retain import judge
 
         deployment = self._new(answers, ())
         entry = (deployment.cancel, deployment.close)

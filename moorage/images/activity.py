@@ -368,7 +368,7 @@ class Recorder:
 
 
 def _is_check(fields: list[bytes], is_user: bool) -> bool:
-    """Return whether a request is one of Moorage's checks; see also deploy/log_rows.py.
+    """Return whether a request is one of Moorage's checks; see also deploy/logs/rows.py.
 
     Any client can send its User-Agent, so it hides nothing but a look at the API.
     """

@@ -13,7 +13,7 @@ from textual.widgets import Button, Static, TextArea
 
 from moorage.answers.document import read
 from moorage.answers.secrets import Secret, Typed
-from moorage.deploy.hooks import fault_of_script
+from moorage.deploy.run.hooks import fault_of_script
 from moorage.errors import Problem
 from moorage.local_file import file_fault
 from moorage.registry_keys import paste_variables

@@ -14,7 +14,6 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
-from moorage.deploy import timings
 from moorage.deploy.events import (
     CheckEnded,
     CheckStatus,
@@ -25,9 +24,10 @@ from moorage.deploy.events import (
     StepBegan,
     Warned,
 )
-from moorage.deploy.log_rows import Level, run_level_of
+from moorage.deploy.logs.rows import Level, run_level_of
 from moorage.deploy.name import NAME_ROW
 from moorage.deploy.operations import Outcome
+from moorage.deploy.plan import timings
 from moorage.errors import MoorageError, ServersFailed
 from moorage.escape import printable
 from moorage.rows import SIGNS

@@ -9,9 +9,9 @@ from textual.app import ComposeResult
 from textual.containers import Container, Horizontal, Vertical
 from textual.widgets import Sparkline, Static
 
-from moorage.deploy.activity import Activity, Event, Failures, read_activity
 from moorage.deploy.deployment import Deployment
-from moorage.deploy.log_rows import LogFilter
+from moorage.deploy.images.activity import Activity, Event, Failures, read_activity
+from moorage.deploy.logs.rows import LogFilter
 from moorage.escape import printable
 from moorage.units import age_text, date_text, size_text
 from screens.dashboard.tab import Tab

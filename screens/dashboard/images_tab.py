@@ -11,9 +11,9 @@ from textual.message import Message
 from textual.widgets import Static
 
 from moorage.deploy.deployment import Deployment
-from moorage.deploy.images_rows import Order, in_order
-from moorage.deploy.log_rows import CHECK_REPOSITORY
-from moorage.deploy.space import Space, read_space
+from moorage.deploy.images.rows import Order, in_order
+from moorage.deploy.images.space import Space, read_space
+from moorage.deploy.logs.rows import CHECK_REPOSITORY
 from moorage.escape import one_line
 from moorage.images.usage import RepositoryUsage
 from moorage.units import age_text, size_text

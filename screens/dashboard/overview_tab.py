@@ -10,9 +10,9 @@ from textual.content import Content
 from textual.widgets import Static
 
 from moorage.answers.recorded import RecordedServer
-from moorage.deploy.repairs import Repair, repair_of
-from moorage.deploy.status import ServerStatus, Status
-from moorage.deploy.status_rows import status_rows
+from moorage.deploy.status.repairs import Repair, repair_of
+from moorage.deploy.status.rows import status_rows
+from moorage.deploy.status.status import ServerStatus, Status
 from moorage.errors import MoorageError
 from moorage.escape import printable
 from moorage.images.space import Part

@@ -13,12 +13,12 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
-from moorage.deploy.consequences import accepting
-from moorage.deploy.deployment_diff import DeploymentDiff, compare
-from moorage.deploy.history import HistoryRow
-from moorage.deploy.kept import read_deployments
-from moorage.deploy.plan import Change, Plan
-from moorage.deploy.rollback import Rollback
+from moorage.deploy.lifecycle.diff import DeploymentDiff, compare
+from moorage.deploy.lifecycle.history import HistoryRow
+from moorage.deploy.lifecycle.kept import read_deployments
+from moorage.deploy.lifecycle.rollback import Rollback
+from moorage.deploy.plan.consequences import accepting
+from moorage.deploy.plan.plan import Change, Plan
 from moorage.errors import MoorageError
 from moorage.escape import one_line, printable
 from moorage.servers.transport import Cancel

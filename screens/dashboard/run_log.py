@@ -13,8 +13,8 @@ from textual.widgets import Static
 
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import LogLine, StepBegan, step_title
-from moorage.deploy.history import HistoryRow, read_run_log
-from moorage.deploy.log_rows import Level, run_level_of
+from moorage.deploy.lifecycle.history import HistoryRow, read_run_log
+from moorage.deploy.logs.rows import Level, run_level_of
 from moorage.errors import MoorageError
 from moorage.escape import one_line, printable
 from moorage.servers.transport import Cancel

@@ -10,7 +10,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from moorage.deploy.deployment import Deployment
-from moorage.deploy.history import History, HistoryRow, Kind, read_history
+from moorage.deploy.lifecycle.history import History, HistoryRow, Kind, read_history
 from moorage.escape import one_line, printable
 from moorage.rows import SIGNS, Level
 from moorage.servers.run_results import RunStatus

@@ -17,14 +17,14 @@ from textual.timer import Timer
 from textual.widgets import ContentSwitcher
 
 from moorage.deploy.clients import Access, client_setups
-from moorage.deploy.consequences import accepting
-from moorage.deploy.history import HistoryRow
+from moorage.deploy.images.space import disk_parts
+from moorage.deploy.lifecycle.history import HistoryRow
+from moorage.deploy.lifecycle.uninstall import NOTHING
 from moorage.deploy.operations import OpenTransport, Operations
-from moorage.deploy.overview import Health, look, overview_of
-from moorage.deploy.space import disk_parts
-from moorage.deploy.status import Status
-from moorage.deploy.status_rows import summary_rows
-from moorage.deploy.uninstall import NOTHING
+from moorage.deploy.plan.consequences import accepting
+from moorage.deploy.status.overview import Health, look, overview_of
+from moorage.deploy.status.rows import summary_rows
+from moorage.deploy.status.status import Status
 from moorage.errors import MoorageError
 from moorage.escape import printable
 from moorage.recents import UNFINISHED

@@ -13,8 +13,7 @@ from textual.widgets import Static
 
 from moorage.answers.model import Answers
 from moorage.deploy.events import Event
-from moorage.deploy.operations import OpenTransport, Operations, OperatorAsker
-from moorage.deploy.uninstall import (
+from moorage.deploy.lifecycle.uninstall import (
     LEGEND,
     UninstallPlan,
     UninstallReport,
@@ -22,6 +21,7 @@ from moorage.deploy.uninstall import (
     plan_uninstall,
     uninstall,
 )
+from moorage.deploy.operations import OpenTransport, Operations, OperatorAsker
 from moorage.escape import one_line, printable
 from moorage.rows import Level
 from tui.events import EventQueue
@@ -64,11 +64,11 @@ class Uninstaller:
         self._operations = Operations(asker, self._events.put, open_transport)
 
     def plan(self, wish: Wish) -> UninstallPlan:
-        """Read the servers and plan; see :func:`moorage.deploy.uninstall.plan_uninstall`."""
+        """Plan; see :func:`moorage.deploy.lifecycle.uninstall.plan_uninstall`."""
         return plan_uninstall(self._operations.open(self._answers), wish)
 
     def run(self, plan: UninstallPlan) -> UninstallReport:
-        """Remove the registry; see :func:`moorage.deploy.uninstall.uninstall`."""
+        """Remove the registry; see :func:`moorage.deploy.lifecycle.uninstall.uninstall`."""
         return uninstall(self._operations.deployment, plan)
 
     def events(self) -> list[Event]:

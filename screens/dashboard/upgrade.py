@@ -5,8 +5,8 @@ from __future__ import annotations
 from textual.content import Content
 
 from moorage.answers.model import Answers
-from moorage.deploy.plan import Plan
-from moorage.deploy.upgrade import Upgrade, Wish, answers_of_upgrade, upgrades_of
+from moorage.deploy.lifecycle.upgrade import Upgrade, Wish, answers_of_upgrade, upgrades_of
+from moorage.deploy.plan.plan import Plan
 from moorage.escape import printable
 from tui.consequences_text import describe_effects
 from tui.labels import describe_error

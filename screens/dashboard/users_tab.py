@@ -8,11 +8,11 @@ from datetime import datetime
 
 from textual.app import ComposeResult
 
-from moorage.deploy.activity import read_activity
 from moorage.deploy.deployment import Deployment
-from moorage.deploy.last_seen import SeenRead, last_seen
-from moorage.deploy.users_change import UsersRead, read_users
-from moorage.deploy.users_rows import UserRow, user_rows
+from moorage.deploy.images.activity import read_activity
+from moorage.deploy.users.change import UsersRead, read_users
+from moorage.deploy.users.last_seen import SeenRead, last_seen
+from moorage.deploy.users.rows import UserRow, user_rows
 from moorage.escape import printable
 from moorage.units import age_text
 from screens.dashboard.tab import Tab

@@ -17,10 +17,10 @@ from textual.widgets import Static
 
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Generated, Secret
+from moorage.deploy.certificates.trust import authority_for, ca_file
 from moorage.deploy.clients import access_of, client_setups, registry_name
 from moorage.deploy.operations import Outcome
-from moorage.deploy.trust import authority_for, ca_file
-from moorage.deploy.verify import Check
+from moorage.deploy.verify.verify import Check
 from moorage.errors import MoorageError
 from moorage.escape import printable
 from moorage.rows import SIGNS, Level

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import compress
 
-from moorage.deploy.log_rows import CHECK_REPOSITORY
-from moorage.deploy.name_pattern import WILD, NamePattern
+from moorage.deploy.images.name_pattern import WILD, NamePattern
+from moorage.deploy.logs.rows import CHECK_REPOSITORY
 from moorage.images.usage import RepositoryUsage, TagUsage, Usage
 
 _DIGITS = re.compile(r"([0-9]+)")

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.widgets import Button, Static
 
 from moorage.deploy.events import Event, StepBegan, WaitsUntil
-from moorage.deploy.images_run import ImagesChange
+from moorage.deploy.images.run import ImagesChange
 from moorage.escape import one_line
 from screens.images import run_texts
 from screens.images.source import ImagesOnServers

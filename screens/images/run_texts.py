@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from textual.content import Content
 
 from moorage.deploy.events import ending_in_words
-from moorage.deploy.images_run import (
+from moorage.deploy.images.run import (
     CollectPlan,
     DeletePlan,
     ImagesChange,

@@ -14,8 +14,8 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static
 
-from moorage.deploy.images import ImagesRead
-from moorage.deploy.images_run import ImagesChange
+from moorage.deploy.images.read import ImagesRead
+from moorage.deploy.images.run import ImagesChange
 from moorage.errors import MoorageError
 from moorage.escape import printable
 from moorage.images.space import space_parts

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from moorage.answers.model import Answers
 from moorage.answers.model_retention import Collect
-from moorage.deploy.activity import Activity
 from moorage.deploy.events import Event
-from moorage.deploy.images import ImagesRead
-from moorage.deploy.images_rows import with_uses
+from moorage.deploy.images.activity import Activity
+from moorage.deploy.images.read import ImagesRead
+from moorage.deploy.images.rows import with_uses
+from moorage.deploy.images.space import collectable_size
 from moorage.deploy.operations import Operations
-from moorage.deploy.space import collectable_size
 from moorage.images.details import ImageDetails, NoSuchImageError, image_details
 from moorage.images.usage import TagUsage, Usage, measure
 from screens.images.rows import Search
@@ -24,7 +24,7 @@ from tui.tasks import beside_keys
 
 if TYPE_CHECKING:
     from moorage.deploy.deployment import Deployment
-    from moorage.deploy.images_run import CollectPlan, DeletePlan, ImagesChange, RestorePlan
+    from moorage.deploy.images.run import CollectPlan, DeletePlan, ImagesChange, RestorePlan
     from moorage.deploy.operations import OpenTransport
     from moorage.images.task import Task
     from moorage.images.trash import TrashedRun
@@ -153,23 +153,23 @@ class ImagesOnServers:
         Args:
             images: The images, if they were read.
         """
-        from moorage.deploy.images_run import answers_for_images
+        from moorage.deploy.images.run import answers_for_images
 
         if images is None:
             return self._answers.collect
         return answers_for_images(self._answers, images.read.facts).collect
 
     def plan_delete(self, names: Sequence[str]) -> DeletePlan:
-        """Plan a deletion; see :func:`moorage.deploy.images_run.plan_delete`."""
-        from moorage.deploy.images_run import plan_delete
+        """Plan a deletion; see :func:`moorage.deploy.images.run.plan_delete`."""
+        from moorage.deploy.images.run import plan_delete
 
         deployment = self._open()
         with beside_keys():
             return plan_delete(deployment, names)
 
     def plan_collect(self, options: CollectOptions) -> CollectPlan:
-        """Plan a collection; see :func:`moorage.deploy.images_run.plan_collect`."""
-        from moorage.deploy.images_run import plan_collect
+        """Plan a collection; see :func:`moorage.deploy.images.run.plan_collect`."""
+        from moorage.deploy.images.run import plan_collect
 
         deployment = self._open()
         with beside_keys():
@@ -179,8 +179,8 @@ class ImagesOnServers:
             )  # fmt: skip
 
     def plan_restore(self, names: Sequence[str]) -> RestorePlan:
-        """Plan a restoration; see :func:`moorage.deploy.images_run.plan_restore`."""
-        from moorage.deploy.images_run import plan_restore
+        """Plan a restoration; see :func:`moorage.deploy.images.run.plan_restore`."""
+        from moorage.deploy.images.run import plan_restore
 
         deployment = self._open()
         with beside_keys():
@@ -192,8 +192,8 @@ class ImagesOnServers:
         Raises:
             MoorageError: They cannot be read.
         """
-        from moorage.deploy.images import read_images
-        from moorage.deploy.images_run import read_trash_of
+        from moorage.deploy.images.read import read_images
+        from moorage.deploy.images.run import read_trash_of
 
         deployment = self._open()
         with beside_keys():
@@ -202,13 +202,13 @@ class ImagesOnServers:
 
     def change(self, read: ImagesRead, task: Task) -> ImagesChange:
         """Run a task on the server and follow it; see :meth:`cancel_run`."""
-        from moorage.deploy.images_run import change_images
+        from moorage.deploy.images.run import change_images
 
         return change_images(self._open(), read, task)
 
     def follow(self, server: str, run_id: str) -> ImagesChange:
         """Follow a run that is in progress; see :meth:`cancel_run`."""
-        from moorage.deploy.images_follow import follow_images_run
+        from moorage.deploy.images.follow import follow_images_run
 
         return follow_images_run(self._open(), server, run_id)
 

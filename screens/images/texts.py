@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from textual.content import Content
 
 from moorage.deploy.events import Event, StepBegan, step_title
-from moorage.deploy.images_rows import notes
+from moorage.deploy.images.rows import notes
 from moorage.escape import one_line
 from moorage.images.usage import RepositoryUsage, TagUsage
 from moorage.servers.facts import RunRecord

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
-from moorage.deploy.images_run import exists
+from moorage.deploy.images.run import exists
 from moorage.images.read import Stored
 from moorage.images.trash import TrashedRun
 from moorage.units import date_text, size_text

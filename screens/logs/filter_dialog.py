@@ -6,7 +6,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from moorage.deploy.log_rows import LogFilter, parse_statuses
+from moorage.deploy.logs.rows import LogFilter, parse_statuses
 from moorage.errors import MoorageError
 from tui.widgets.dialog import AskingDialog
 from tui.widgets.field import Field

@@ -16,8 +16,8 @@ from textual.widgets import Static
 
 from moorage.answers.model import Answers
 from moorage.deploy.deployment import Deployment
-from moorage.deploy.log_rows import LEVELS, Level, LogFilter, LogRow
-from moorage.deploy.logs import LogTail
+from moorage.deploy.logs.read import LogTail
+from moorage.deploy.logs.rows import LEVELS, Level, LogFilter, LogRow
 from moorage.deploy.operations import OpenTransport
 from moorage.errors import MoorageError
 from moorage.escape import printable

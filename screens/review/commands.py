@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from moorage.deploy.plan import Change, Kind, ServerPlan
+from moorage.deploy.plan.plan import Change, Kind, ServerPlan
 from moorage.desired import layout
 from moorage.rows import Action
 

@@ -10,8 +10,8 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, Static
 
-from moorage.deploy.merge import CaughtUp
-from moorage.deploy.plan import Plan
+from moorage.deploy.plan.plan import Plan
+from moorage.deploy.record.merge import CaughtUp
 from moorage.escape import printable
 from tui.widgets.dialog import Dialog
 from tui.widgets.key_footer import KeyFooter

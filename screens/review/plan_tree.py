@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
-from moorage.deploy.plan import Change, Kind, Plan, ServerPlan
+from moorage.deploy.plan.plan import Change, Kind, Plan, ServerPlan
 from moorage.desired.masking import kind_of_secret
 from moorage.dns.operations import DnsPlan
 from moorage.dns.records import RecordChange

@@ -17,12 +17,12 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Static, Tree
 
-from moorage.deploy.consequences import Code, accepting
-from moorage.deploy.deployment_json import deployed_at
 from moorage.deploy.events import StepBegan, ending_in_words, step_title
-from moorage.deploy.merge import CaughtUp, catch_up
 from moorage.deploy.name import NamePlan
-from moorage.deploy.plan import Change, Kind, Plan, ServerPlan
+from moorage.deploy.plan.consequences import Code, accepting
+from moorage.deploy.plan.plan import Change, Kind, Plan, ServerPlan
+from moorage.deploy.record.deployment_json import deployed_at
+from moorage.deploy.record.merge import CaughtUp, catch_up
 from moorage.dns.operations import DnsPlan
 from moorage.dns.records import RecordChange, RecordSet
 from moorage.errors import AnswersError, MoorageError, Problem, ServersFailed

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
-from moorage.deploy import ca
-from moorage.deploy.certificate import Replacement
+from moorage.deploy.certificates import ca
+from moorage.deploy.certificates.certificate import Replacement
 from moorage.desired.certificates import describe, find_faults
 from moorage.dns.public_name import public_addresses_of
 from moorage.errors import Problem

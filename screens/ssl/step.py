@@ -17,8 +17,8 @@ from textual.widgets import Static
 from moorage.answers.dns_plugins import PLUGINS
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret, Typed
-from moorage.deploy.certificate import with_files
-from moorage.deploy.plan import Plan
+from moorage.deploy.certificates.certificate import with_files
+from moorage.deploy.plan.plan import Plan
 from moorage.errors import AnswersError, MoorageError, Problem
 from moorage.escape import printable
 from screens.ssl.certificate_preview import (

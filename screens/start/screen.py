@@ -20,7 +20,7 @@ from textual.screen import Screen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from moorage.deploy.overview import Overview, kept_overviews, look_in_background
+from moorage.deploy.status.overview import Overview, kept_overviews, look_in_background
 from moorage.errors import MoorageError
 from moorage.escape import printable
 from moorage.state import short_path

@@ -26,7 +26,7 @@ from tui.wizard.form_dialog import FormDialog
 from tui.wizard_session import WizardSession
 
 if TYPE_CHECKING:
-    from moorage.deploy.retain import Judgement
+    from moorage.deploy.images.retain import Judgement
 
 _NO_RULES = "Without a rule, every tag stays."
 _SCHEDULE = ("when", "grace", "young", "trash", "untagged")
@@ -109,7 +109,7 @@ def _conditions(keep: Keep) -> Iterator[str]:
 
 
 def _removal_lines(judgement: Judgement) -> Iterator[Content]:
-    from moorage.deploy.retain import removed_text, rule_rows
+    from moorage.deploy.images.retain import removed_text, rule_rows
 
     if names := removed_text(judgement):
         yield Content.styled(f"Tags that go: {printable(names)}", COLOURS[Level.WARNING])

@@ -14,9 +14,9 @@ from textual.widgets import Button, Static
 
 from moorage.answers.secrets import Secret
 from moorage.deploy.events import Committed, Event, RunEnded, Staged, StepBegan
-from moorage.deploy.plan import Kind
-from moorage.deploy.report import ApplyReport
-from moorage.deploy.users_change import UsersPlan
+from moorage.deploy.plan.plan import Kind
+from moorage.deploy.run.report import ApplyReport
+from moorage.deploy.users.change import UsersPlan
 from moorage.errors import MoorageError
 from moorage.escape import printable
 from moorage.servers.run_results import RunStatus

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from textual.content import Content
 
 from moorage.deploy.events import Event, StepBegan
-from moorage.deploy.last_seen import Seen
-from moorage.deploy.users_change import UsersRead
-from moorage.deploy.users_rows import server_rows, user_rows
+from moorage.deploy.users.change import UsersRead
+from moorage.deploy.users.last_seen import Seen
+from moorage.deploy.users.rows import server_rows, user_rows
 from moorage.errors import MoorageError, ServersFailed
 from moorage.escape import printable
 from moorage.rows import Action, Level

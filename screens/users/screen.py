@@ -9,8 +9,8 @@ from typing import ClassVar
 from textual import work
 from textual.binding import BindingType
 
-from moorage.deploy.report import ApplyReport
-from moorage.deploy.users_change import UsersPlan, UsersRead, plan_change
+from moorage.deploy.run.report import ApplyReport
+from moorage.deploy.users.change import UsersPlan, UsersRead, plan_change
 from moorage.desired.users import RegistryUser
 from moorage.errors import MoorageError
 from moorage.escape import printable

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from moorage.answers.model import Answers
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import Event
-from moorage.deploy.last_seen import SeenRead
 from moorage.deploy.operations import Operations
 from moorage.deploy.remote_file import read_file
-from moorage.deploy.report import ApplyReport
-from moorage.deploy.users_change import UsersPlan, UsersRead
+from moorage.deploy.run.report import ApplyReport
+from moorage.deploy.users.change import UsersPlan, UsersRead
+from moorage.deploy.users.last_seen import SeenRead
 from moorage.errors import MoorageError
 from tui.events import EventQueue
 from tui.questions.asker import WizardAsker

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from moorage.deploy.users_rows import UserRow
+from moorage.deploy.users.rows import UserRow
 from moorage.desired.users import RegistryUser
 from moorage.rows import Action
 from moorage.units import age_text

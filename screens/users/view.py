@@ -11,8 +11,8 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static
 
-from moorage.deploy.last_seen import Seen, SeenRead
-from moorage.deploy.users_change import UsersRead
+from moorage.deploy.users.change import UsersRead
+from moorage.deploy.users.last_seen import Seen, SeenRead
 from moorage.errors import MoorageError
 from moorage.escape import printable
 from moorage.users.describe import count_text, rights

@@ -18,8 +18,8 @@ from lab.acme import ACCOUNT_HMAC, ACCOUNT_KEY_ID, AcmeAuthority, start_authorit
 from lab.machine import say
 from lab.services import ObjectStore
 from moorage.answers.secrets import Secret
-from moorage.deploy.registry_client import RegistryClient
-from moorage.deploy.status import status_of
+from moorage.deploy.status.status import status_of
+from moorage.deploy.verify.registry_client import RegistryClient
 
 READY = pytest.mark.ready("certbot")
 """For those that are not about the installation, which takes a quarter of a minute."""

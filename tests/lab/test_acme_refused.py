@@ -134,7 +134,7 @@ def test_servers_that_cannot_reach_each_other_are_reported_before_the_ca_is_cont
     lab: Lab,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("moorage.deploy.payload.PEER_SECONDS", 10)
+    monkeypatch.setattr("moorage.deploy.run.payload.PEER_SECONDS", 10)
     machines = servers(2)
     authority.set_addresses(DOMAIN, *(machine.address for machine in machines))
     listed = [

@@ -18,8 +18,8 @@ from raw_http import Wire, basic
 from lab import LabServer
 from lab.image import build_small_image
 from moorage.answers.model import Answers
-from moorage.deploy.activity import Activity, read_activity
-from moorage.deploy.status import status_of
+from moorage.deploy.images.activity import Activity, read_activity
+from moorage.deploy.status.status import status_of
 from moorage.desired import layout
 from moorage.images.alive import CLOCK_STEP
 

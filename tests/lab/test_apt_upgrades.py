@@ -20,9 +20,9 @@ from waiting import wait_until
 
 from lab import LabServer
 from lab.machine import say
-from moorage.deploy.registry_client import Answer, RegistryClient
-from moorage.deploy.status import read_status
-from moorage.deploy.status_rows import status_rows
+from moorage.deploy.status.rows import status_rows
+from moorage.deploy.status.status import read_status
+from moorage.deploy.verify.registry_client import Answer, RegistryClient
 from moorage.errors import MoorageError
 
 WEB_SERVER = "nginx nginx-common libnginx-mod-http-js"

@@ -20,7 +20,7 @@ from moorage.answers.model import Answers
 from moorage.answers.save import save
 from moorage.answers.secrets import Secret
 from moorage.cli.main import main
-from moorage.deploy.registry_client import RegistryClient
+from moorage.deploy.verify.registry_client import RegistryClient
 from tui.app import WizardApp
 
 pytestmark = pytest.mark.ready

@@ -14,9 +14,9 @@ from waiting import wait_until
 from lab import LabServer
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
-from moorage.deploy.status import ServerStatus, status_of
-from moorage.deploy.users_change import change_users, plan_change, read_users
-from moorage.deploy.web_server import BY_HAND
+from moorage.deploy.plan.web_server import BY_HAND
+from moorage.deploy.status.status import ServerStatus, status_of
+from moorage.deploy.users.change import change_users, plan_change, read_users
 from moorage.desired.users import RegistryUser
 from moorage.errors import ServersFailed
 from moorage.users import edits

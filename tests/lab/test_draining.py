@@ -9,9 +9,9 @@ from waiting import wait_until
 from bench.slow_pulls import SlowPulls, push_blob
 from lab import LabServer
 from moorage.answers.model import Answers
-from moorage.deploy.acceptance import Accepted
 from moorage.deploy.events import Event, StepBegan
-from moorage.deploy.status import status_of
+from moorage.deploy.plan.acceptance import Accepted
+from moorage.deploy.status.status import status_of
 
 pytestmark = pytest.mark.ready
 
@@ -55,7 +55,7 @@ def test_a_run_stopped_after_recording_is_done(operator: Operator, server: LabSe
 def test_a_slow_pull_outlasts_applies(
     operator: Operator, server: LabServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("moorage.deploy.payload.RETIRE_SECONDS", 1)
+    monkeypatch.setattr("moorage.deploy.run.payload.RETIRE_SECONDS", 1)
     operator.install(operator.answers([server]))
     client = operator.client(server)
     blob = push_blob(client, SIZE)
@@ -121,7 +121,7 @@ def test_a_slow_pull_outlasts_applies(
         # An apply that waits in vain changes nothing, and says what can be done.
         before = _files(server)
         with monkeypatch.context() as shorter:
-            shorter.setattr("moorage.deploy.payload.WAIT_SECONDS", 2)
+            shorter.setattr("moorage.deploy.run.payload.WAIT_SECONDS", 2)
             failed = operator.apply(answers).report.servers[0]
         assert (failed.status, failed.step) == ("failed", "wait")
         assert (

@@ -43,8 +43,8 @@ from lab import LabServer
 from lab.machine import say
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
-from moorage.deploy.registry_client import RegistryClient
-from moorage.deploy.status import ServerStatus, how_it_ended, status_of
+from moorage.deploy.status.status import ServerStatus, how_it_ended, status_of
+from moorage.deploy.verify.registry_client import RegistryClient
 from moorage.errors import MoorageError
 
 CHOSEN = os.environ.get("MOORAGE_ALL_FAULTS", "")
@@ -254,7 +254,7 @@ def _fault(stage: Stage, step: str, fault: str) -> Iterator[tuple[Breakpoint, Ca
         if fault == "hangs":
             limits = on_the_way.enter_context(pytest.MonkeyPatch.context())
             for limit in ("STEP_SECONDS", "LONG_STEP_SECONDS"):
-                limits.setattr(f"moorage.deploy.payload.{limit}", 8)
+                limits.setattr(f"moorage.deploy.run.payload.{limit}", 8)
         point = on_the_way.enter_context(Breakpoint(server, step, act))
         if step == "rollback":
             server.run("touch /run/hook-fails")
@@ -441,7 +441,7 @@ def test_every_fault_at_every_step(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr("moorage.deploy.hooks.GATE_SECONDS", 20)
+    monkeypatch.setattr("moorage.deploy.run.hooks.GATE_SECONDS", 20)
     wait_at_steps(monkeypatch)
     cells = _cells(kind)
     if not cells:

@@ -11,9 +11,9 @@ from operator_at_work import DOMAIN, Operator
 
 from lab import LabServer
 from moorage.answers.model import Answers
-from moorage.deploy.discovery import answers_for
-from moorage.deploy.status import read_status
-from moorage.deploy.status_rows import status_rows
+from moorage.deploy.status.discovery import answers_for
+from moorage.deploy.status.rows import status_rows
+from moorage.deploy.status.status import read_status
 from moorage.errors import CannotConnect, ExitCode, MoorageError, ServersFailed, SudoRefused
 
 

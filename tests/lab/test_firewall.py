@@ -9,8 +9,8 @@ from patience import slowness
 from lab import LabServer
 from lab.process import run_program
 from moorage.answers.model import Answers
-from moorage.deploy.targets import Target
-from moorage.deploy.verify import verify
+from moorage.deploy.verify.targets import Target
+from moorage.deploy.verify.verify import verify
 
 
 def test_a_firewall_that_drops_the_port_fails_one_check(shared_server: LabServer) -> None:

@@ -11,7 +11,7 @@ from operator_at_work import Operator
 
 from lab import LabServer
 from moorage.answers.model import Answers
-from moorage.deploy.status import status_of
+from moorage.deploy.status.status import status_of
 
 PACKAGED = "nginx docker-registry"
 

@@ -11,8 +11,8 @@ from operator_at_work import Operator
 
 from lab import LabServer
 from moorage.deploy.deployment import Deployment
-from moorage.deploy.registry_client import RegistryClient
-from moorage.deploy.status import ServerStatus, status_of
+from moorage.deploy.status.status import ServerStatus, status_of
+from moorage.deploy.verify.registry_client import RegistryClient
 from moorage.errors import MoorageError
 
 MiB = 1024**2

@@ -11,7 +11,7 @@ from operator_at_work import DOMAIN, Operator
 from lab import LabServer
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import Event, StepBegan
-from moorage.deploy.report import ServerReport
+from moorage.deploy.run.report import ServerReport
 from moorage.errors import ServersFailed
 
 NGINX = "/usr/local/sbin/nginx"
@@ -30,7 +30,7 @@ ANSWERS_NOTHING = '#!/bin/sh\n[ "$1" = show ] || exec /usr/bin/systemctl "$@"\n'
 def test_a_hanging_program_is_killed_on_timeout_and_on_abort(
     operator: Operator, server: LabServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("moorage.deploy.payload.STOP_SECONDS", 5)
+    monkeypatch.setattr("moorage.deploy.run.payload.STOP_SECONDS", 5)
     operator.install(operator.answers([server]))
     registry = {"domain": DOMAIN, "settings": {"log": {"level": "debug"}}}
     answers = operator.answers([server], registry=registry)
@@ -55,7 +55,7 @@ def test_a_hanging_program_is_killed_on_timeout_and_on_abort(
         return report
 
     with monkeypatch.context() as limits:
-        limits.setattr("moorage.deploy.payload.STEP_SECONDS", 5)
+        limits.setattr("moorage.deploy.run.payload.STEP_SECONDS", 5)
         ended = apply(lambda deployment: None)
     assert (ended.status, ended.step) == ("failed", "nginx-files")
     assert "nginx did not end within" in ended.message

@@ -15,8 +15,8 @@ from moorage.answers.model import Answers
 from moorage.answers.secrets import MASK
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import Event, LogLine, RunEnded, Warned
-from moorage.deploy.report import ApplyReport
-from moorage.deploy.users_change import change_users, plan_change, read_users
+from moorage.deploy.run.report import ApplyReport
+from moorage.deploy.users.change import change_users, plan_change, read_users
 from moorage.desired.users import RegistryUser
 from moorage.errors import ServersFailed
 

@@ -234,7 +234,7 @@ _KILLED = """
 import itertools, os, signal, sys
 from dataclasses import replace
 from moorage.cloud import s3_images
-from moorage.deploy import images_run
+from moorage.deploy.images import run as images_run
 
 requests, last, opened, task_of = itertools.count(1), %d, s3_images.open_client, images_run.task_of
 

@@ -10,8 +10,8 @@ from waiting import wait_until
 
 from lab import LabServer
 from moorage.answers.model import Answers
-from moorage.deploy.discovery import answers_for
-from moorage.deploy.status import status_of
+from moorage.deploy.status.discovery import answers_for
+from moorage.deploy.status.status import status_of
 
 pytestmark = pytest.mark.ready
 

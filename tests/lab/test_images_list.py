@@ -15,7 +15,7 @@ from lab import LabServer
 from lab.image import REGISTRY_3_TAG, REGISTRY_TAG
 from lab.services import ObjectStore
 from moorage.answers.secrets import Secret
-from moorage.deploy.registry_client import RegistryClient
+from moorage.deploy.verify.registry_client import RegistryClient
 
 BASE = b"base" * 50_000
 

@@ -14,9 +14,9 @@ from operator_at_work import Operator
 
 from lab import LabServer
 from moorage.answers.model import Answers
-from moorage.deploy.history import Kind, read_history
-from moorage.deploy.schedule import Schedule
-from moorage.deploy.status import read_status
+from moorage.deploy.images.schedule import Schedule
+from moorage.deploy.lifecycle.history import Kind, read_history
+from moorage.deploy.status.status import read_status
 from moorage.desired import layout
 from moorage.images.alive import CLOCK_STEP
 from moorage.servers.run_results import RunStatus

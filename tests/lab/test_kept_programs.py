@@ -12,7 +12,7 @@ from waiting import wait_until
 
 from lab import LabServer
 from moorage.answers.model import Answers
-from moorage.deploy.status import status_of
+from moorage.deploy.status.status import status_of
 from moorage.desired import layout
 
 PACKAGED = "/usr/bin/docker-registry"

@@ -11,9 +11,9 @@ from operator_at_work import DOMAIN, Operator
 
 from lab import LabServer
 from moorage.answers.model import Answers
-from moorage.deploy.activity import read_activity
-from moorage.deploy.last_seen import Seen, read_last_seen
-from moorage.deploy.users_change import change_users, plan_change, read_users
+from moorage.deploy.images.activity import read_activity
+from moorage.deploy.users.change import change_users, plan_change, read_users
+from moorage.deploy.users.last_seen import Seen, read_last_seen
 from moorage.desired import layout
 
 pytestmark = pytest.mark.ready

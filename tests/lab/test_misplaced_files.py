@@ -7,8 +7,8 @@ from explained import explained
 from operator_at_work import DOMAIN, Operator
 
 from lab import LabServer
-from moorage.deploy.status import status_of
-from moorage.deploy.users_change import read_users
+from moorage.deploy.status.status import status_of
+from moorage.deploy.users.change import read_users
 from moorage.desired import layout
 from moorage.errors import MoorageError
 

@@ -9,7 +9,7 @@ from traffic import push_blob
 from lab import LabServer
 from moorage.answers.secrets import Secret
 from moorage.deploy.events import Event, StepBegan
-from moorage.deploy.registry_client import RegistryClient
+from moorage.deploy.verify.registry_client import RegistryClient
 
 SITE = """
 server {

@@ -18,8 +18,8 @@ from wizard_driver import Wizard
 from lab import LabServer
 from lab.machine import say
 from moorage.answers.model import Answers
-from moorage.deploy.kept import read_deployments
-from moorage.deploy.rollback import choose, plan_rollback
+from moorage.deploy.lifecycle.kept import read_deployments
+from moorage.deploy.lifecycle.rollback import choose, plan_rollback
 from tui.app import WizardApp
 
 pytestmark = pytest.mark.ready

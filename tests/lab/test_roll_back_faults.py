@@ -16,11 +16,11 @@ from lab import LabServer
 from lab.machine import say
 from lab.services import ObjectStore
 from moorage.answers.model import Answers
-from moorage.deploy.consequences import accepting
-from moorage.deploy.deployment_json import active_slot
-from moorage.deploy.kept import ServerDeployments, read_deployments
-from moorage.deploy.report import ApplyReport
-from moorage.deploy.rollback import choose, plan_rollback, revisions_kept
+from moorage.deploy.lifecycle.kept import ServerDeployments, read_deployments
+from moorage.deploy.lifecycle.rollback import choose, plan_rollback, revisions_kept
+from moorage.deploy.plan.consequences import accepting
+from moorage.deploy.record.deployment_json import active_slot
+from moorage.deploy.run.report import ApplyReport
 from moorage.desired import layout
 from moorage.errors import ServersFailed
 

@@ -6,9 +6,9 @@ import pytest
 from operator_at_work import Operator
 
 from lab import LabServer
-from moorage.deploy.consequences import accepting
-from moorage.deploy.deployment_json import drifted
-from moorage.deploy.plan import Kind
+from moorage.deploy.plan.consequences import accepting
+from moorage.deploy.plan.plan import Kind
+from moorage.deploy.record.deployment_json import drifted
 
 pytestmark = pytest.mark.ready
 

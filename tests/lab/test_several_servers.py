@@ -14,9 +14,9 @@ from lab import Lab, LabServer
 from lab.image import build_small_image
 from lab.services import ObjectStore
 from moorage.answers.model import Answers
-from moorage.deploy.consequences import Code
 from moorage.deploy.events import Event, StepBegan
-from moorage.deploy.images_run import read_to_move
+from moorage.deploy.images.run import read_to_move
+from moorage.deploy.plan.consequences import Code
 from moorage.errors import ExitCode, MoorageError
 
 pytestmark = pytest.mark.ready
@@ -210,7 +210,7 @@ def test_a_failed_switch_stops_the_rollout(
     )
 
     with monkeypatch.context() as limits:
-        limits.setattr("moorage.deploy.payload.CHECK_SECONDS", 8)
+        limits.setattr("moorage.deploy.run.payload.CHECK_SECONDS", 8)
         outcome = operator.apply(changed)
 
     statuses = [report.status for report in outcome.report.servers]

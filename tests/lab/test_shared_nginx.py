@@ -9,7 +9,7 @@ from operator_at_work import DOMAIN, Operator
 from raw_http import Wire
 
 from lab import LabServer
-from moorage.deploy.registry_client import RegistryClient
+from moorage.deploy.verify.registry_client import RegistryClient
 
 NEIGHBOUR = """
 server {

@@ -239,7 +239,7 @@ def _at_step(step: str, act: Callable[[], Any]) -> Callable[[Event], None]:
 def test_a_conversion_that_fails_or_is_interrupted_leaves_a_working_registry(
     operator: Operator, server: LabServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("moorage.deploy.payload.RETIRE_SECONDS", 1)
+    monkeypatch.setattr("moorage.deploy.run.payload.RETIRE_SECONDS", 1)
     answers = _answers(operator, server)
     operator.install(answers)
     listen_on_ports(server)
@@ -257,7 +257,7 @@ def test_a_conversion_that_fails_or_is_interrupted_leaves_a_working_registry(
         wait_until(lambda: before.received[0] > 0)
         at_check = _at_step("check", lambda: later.enter_context(after))
         with monkeypatch.context() as limits:
-            limits.setattr("moorage.deploy.payload.CHECK_SECONDS", 3)
+            limits.setattr("moorage.deploy.run.payload.CHECK_SECONDS", 3)
             assert operator.apply(answers, on_event=at_check).report.servers[0].status == "failed"
         for pull in (before, after):
             assert pull.digests == []

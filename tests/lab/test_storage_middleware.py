@@ -8,7 +8,7 @@ import pytest
 from small_registry import LAYER, push, running
 
 from moorage.answers.model import Answers
-from moorage.deploy.check_results import digest_of
+from moorage.deploy.verify.check_results import digest_of
 from moorage.desired.registry import config
 from moorage.registry_keys import check_registry
 

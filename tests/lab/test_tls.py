@@ -168,7 +168,7 @@ def test_a_private_ca_is_constrained_to_the_registrys_name(
     operator: Operator, server: LabServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from moorage.answers.secrets import Secret
-    from moorage.deploy import ca
+    from moorage.deploy.certificates import ca
 
     monkeypatch.setenv("CA_PASSPHRASE", "open sesame")
     operator.leaks.add("open sesame", label="the CA's passphrase")

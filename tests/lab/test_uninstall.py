@@ -13,7 +13,7 @@ from operator_at_work import DOMAIN
 from traffic import push_blob
 
 from lab import LabServer
-from moorage.deploy.registry_client import RegistryClient
+from moorage.deploy.verify.registry_client import RegistryClient
 
 LISTING = """
 systemctl is-system-running --wait >/dev/null

@@ -22,10 +22,10 @@ from lab.image import REGISTRY_3_TAG, REGISTRY_TAG
 from lab.machine import say
 from lab.services import ObjectStore
 from moorage.answers.model import Answers
-from moorage.deploy.consequences import accepting
 from moorage.deploy.events import Event, LogLine
-from moorage.deploy.registry_client import RegistryClient
-from moorage.deploy.upgrade import Wish, plan_upgrade
+from moorage.deploy.lifecycle.upgrade import Wish, plan_upgrade
+from moorage.deploy.plan.consequences import accepting
+from moorage.deploy.verify.registry_client import RegistryClient
 from moorage.errors import MoorageError
 
 pytestmark = pytest.mark.ready

@@ -15,8 +15,8 @@ from lab.services import ObjectStore
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
 from moorage.deploy.events import Committed, Event, Staged
-from moorage.deploy.report import ApplyReport
-from moorage.deploy.users_change import UsersRead, change_users, plan_change, read_users
+from moorage.deploy.run.report import ApplyReport
+from moorage.deploy.users.change import UsersRead, change_users, plan_change, read_users
 from moorage.desired.users import RegistryUser
 from moorage.errors import ExitCode, ServersFailed
 from moorage.users import edits

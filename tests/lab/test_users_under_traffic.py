@@ -15,8 +15,8 @@ from operator_at_work import DOMAIN, Operator, log_in, push
 from lab import LabServer
 from lab.image import build_small_image
 from lab.machine import say
-from moorage.deploy.registry_client import RegistryClient
-from moorage.deploy.users_change import change_users, plan_change, read_users
+from moorage.deploy.users.change import change_users, plan_change, read_users
+from moorage.deploy.verify.registry_client import RegistryClient
 from moorage.desired.users import RegistryUser
 from moorage.users import edits
 

@@ -11,9 +11,9 @@ from operator_at_work import Operator
 from small_registry import push, running
 
 from lab import Lab, LabServer
-from moorage.deploy.check_results import Bad, Skipped
-from moorage.deploy.registry_client import RegistryClient
-from moorage.deploy.verify_pulls import pull_stored, pull_through, push_refused
+from moorage.deploy.verify.check_results import Bad, Skipped
+from moorage.deploy.verify.pulls import pull_stored, pull_through, push_refused
+from moorage.deploy.verify.registry_client import RegistryClient
 
 pytestmark = pytest.mark.ready
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moorage.deploy.status import ServerStatus
+from moorage.deploy.status.status import ServerStatus
 
 
 def explained(status: ServerStatus) -> tuple[str, ...]:

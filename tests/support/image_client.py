@@ -11,7 +11,7 @@ from typing import Any
 
 from traffic import retry_once
 
-from moorage.deploy.registry_client import Answer, RegistryClient
+from moorage.deploy.verify.registry_client import Answer, RegistryClient
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"

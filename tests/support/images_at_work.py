@@ -12,8 +12,8 @@ from lab import LabServer
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
 from moorage.deploy.events import Event, LogLine
-from moorage.deploy.images import read_images
-from moorage.deploy.images_run import (
+from moorage.deploy.images.read import read_images
+from moorage.deploy.images.run import (
     CollectPlan,
     ImagesChange,
     change_images,
@@ -21,7 +21,7 @@ from moorage.deploy.images_run import (
     plan_delete,
     plan_restore,
 )
-from moorage.deploy.registry_client import RegistryClient
+from moorage.deploy.verify.registry_client import RegistryClient
 from moorage.images.read import Stored
 
 

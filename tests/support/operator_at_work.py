@@ -16,13 +16,13 @@ from lab import LabServer
 from lab.leaks import LeakWatch
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
-from moorage.deploy.consequences import accepting
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import Event, LogLine, StepBegan
-from moorage.deploy.plan import Plan
-from moorage.deploy.registry_client import RegistryClient
-from moorage.deploy.report import ApplyReport
-from moorage.deploy.verify import Verification
+from moorage.deploy.plan.consequences import accepting
+from moorage.deploy.plan.plan import Plan
+from moorage.deploy.run.report import ApplyReport
+from moorage.deploy.verify.registry_client import RegistryClient
+from moorage.deploy.verify.verify import Verification
 from moorage.errors import SecretName
 from moorage.servers.transport import HostKey
 

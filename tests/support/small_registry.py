@@ -12,8 +12,8 @@ from registry_process import registry_process
 from waiting import wait_until
 
 from lab.services import free_port
-from moorage.deploy.check_results import digest_of, expect
-from moorage.deploy.registry_client import RegistryClient
+from moorage.deploy.verify.check_results import digest_of, expect
+from moorage.deploy.verify.registry_client import RegistryClient
 from moorage.errors import MoorageError
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"

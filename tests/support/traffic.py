@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from types import TracebackType
 
-from moorage.deploy.registry_client import Answer, RegistryClient
+from moorage.deploy.verify.registry_client import Answer, RegistryClient
 from moorage.errors import MoorageError
 
 PAUSE = 0.1

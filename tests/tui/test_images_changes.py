@@ -16,7 +16,7 @@ from walk import ANSWERS
 from wizard_driver import SIZES, Wizard
 
 from moorage.deploy.events import RunEnded
-from moorage.deploy.images_run import ImagesChange
+from moorage.deploy.images.run import ImagesChange
 from moorage.desired import layout
 from moorage.servers.run_results import RunStatus
 from screens.dashboard.screen import DashboardScreen

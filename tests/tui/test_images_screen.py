@@ -15,7 +15,7 @@ from walk import ANSWERS
 from wizard_driver import SIZES, Wizard
 
 from bench.images_screen import images_read
-from moorage.deploy.activity import Activity
+from moorage.deploy.images.activity import Activity
 from moorage.images.usage import measure
 from screens.dashboard.screen import DashboardScreen
 from screens.images.rows import Search, sorted_repositories, tag_rows

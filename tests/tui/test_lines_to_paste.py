@@ -9,7 +9,7 @@ from opening import opened
 from textual.widgets import Static
 
 from moorage.answers.secrets import Secret
-from moorage.deploy import ca
+from moorage.deploy.certificates import ca
 from moorage.deploy.clients import Access, client_setups
 from tui.widgets.copy_block import CopyBlock, CopyDialog, Lines, setup_block
 

@@ -17,9 +17,9 @@ from moorage.answers.record import without_secrets
 from moorage.answers.save import save
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import CheckStatus
-from moorage.deploy.overview import Health, Overview, keep_overview, kept_overviews
-from moorage.deploy.plan import Plan
-from moorage.deploy.verify import Check, Verification
+from moorage.deploy.plan.plan import Plan
+from moorage.deploy.status.overview import Health, Overview, keep_overview, kept_overviews
+from moorage.deploy.verify.verify import Check, Verification
 from moorage.desired import layout
 from moorage.errors import CannotConnect
 from moorage.recents import UNFINISHED

@@ -17,7 +17,7 @@ from wizard_driver import SIZES, Wizard
 from moorage.answers.secrets import Secret
 from moorage.deploy.events import CheckStatus
 from moorage.deploy.operations import Outcome
-from moorage.deploy.verify import Check, Verification
+from moorage.deploy.verify.verify import Check, Verification
 from moorage.errors import CannotConnect
 from screens.apply.checklist import checklist
 from screens.apply.screen import ApplyScreen

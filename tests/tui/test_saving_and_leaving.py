@@ -15,12 +15,12 @@ from moorage import crash_log
 from moorage.answers.load import load
 from moorage.answers.save import save
 from moorage.answers.secrets import Secret, Typed
-from moorage.deploy import ca
+from moorage.deploy.certificates import ca
 from moorage.deploy.handover import handover
 from moorage.deploy.name import NameOutcome
 from moorage.deploy.operations import Outcome
-from moorage.deploy.report import ApplyReport, ServerReport
-from moorage.deploy.verify import Check, CheckStatus, Verification
+from moorage.deploy.run.report import ApplyReport, ServerReport
+from moorage.deploy.verify.verify import Check, CheckStatus, Verification
 from moorage.errors import SecretName
 from moorage.servers.run_results import RunStatus
 from moorage.servers.transport import Asker

@@ -14,11 +14,11 @@ from opening import opened
 from wizard_driver import SIZES, Wizard
 
 from moorage.answers.secrets import Secret, Typed
-from moorage.deploy import ca
-from moorage.deploy.certificate import Replacement, Served, fingerprint
-from moorage.deploy.consequences import Code, Consequence
+from moorage.deploy.certificates import ca
+from moorage.deploy.certificates.certificate import Replacement, Served, fingerprint
 from moorage.deploy.operations import Operations
-from moorage.deploy.report import ApplyReport
+from moorage.deploy.plan.consequences import Code, Consequence
+from moorage.deploy.run.report import ApplyReport
 from moorage.desired.certificates import describe
 from screens.ssl import step
 from tui.document import store

@@ -17,7 +17,7 @@ import pytest
 
 from moorage.cli.commands import moorage
 from moorage.cli.errors import as_json
-from moorage.deploy.verify import CHECKS
+from moorage.deploy.verify.verify import CHECKS
 from moorage.errors import MoorageError
 
 ROOT = Path(__file__).parents[2]

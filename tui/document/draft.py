@@ -221,7 +221,7 @@ class Draft:
         answers, problems = self._validation()
         if answers is not None:
             return answers
-        from moorage.deploy.discovery import answers_for
+        from moorage.deploy.status.discovery import answers_for
 
         places = range(len(self.items("servers")))
         servers = [self.answers_of(Server, f"servers[{place}]") for place in places]

@@ -12,8 +12,8 @@ from moorage.answers.model import Answers
 from moorage.answers.rows import answers_rows
 from moorage.answers.secrets import MASK, Secret, Typed
 from moorage.answers.ssl import acme_references
-from moorage.deploy.plan import Kind
-from moorage.deploy.planning import plan_server
+from moorage.deploy.plan.plan import Kind
+from moorage.deploy.plan.planning import plan_server
 from moorage.desired import layout
 from moorage.desired.state import Materials
 from moorage.desired.users import RegistryUser

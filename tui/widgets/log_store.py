@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from moorage.deploy.log_rows import Level, LogFilter, LogRow
+from moorage.deploy.logs.rows import Level, LogFilter, LogRow
 
 MOST_LINES = 100_000
 """Lines to keep; the oldest are dropped. The server keeps its whole log."""

@@ -14,7 +14,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from moorage.deploy.log_rows import Level, LogFilter
+from moorage.deploy.logs.rows import Level, LogFilter
 from moorage.escape import printable
 from tui.actions import bindings
 from tui.widgets.log_store import LogEntry, LogStore

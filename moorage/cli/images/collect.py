@@ -22,7 +22,7 @@ from moorage.errors import ExitCode
 
 if TYPE_CHECKING:
     from moorage.cli.output import Output
-    from moorage.deploy.images_run import CollectPlan
+    from moorage.deploy.images.run import CollectPlan
 
 _EXAMPLES = """\b
 Examples:
@@ -85,7 +85,7 @@ def command(
     goes to the trash, where it still takes up space for 7 days; 'moorage images restore' brings it
     back. The run continues on the server if the connection is lost. Ctrl-C cancels it.
     """
-    from moorage.deploy.images_run import plan_collect
+    from moorage.deploy.images.run import plan_collect
 
     arguments = parse_image_arguments(context, options)
     output = arguments.output

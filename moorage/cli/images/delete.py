@@ -20,7 +20,7 @@ from moorage.cli.users.open_users import deployment_arguments
 
 if TYPE_CHECKING:
     from moorage.cli.output import Output
-    from moorage.deploy.images_run import DeletePlan
+    from moorage.deploy.images.run import DeletePlan
 
 _EXAMPLES = """\b
 Examples:
@@ -42,7 +42,7 @@ def command(context: click.Context, /, *, yes: bool, dry_run: bool, **options: A
     The tags go to the trash: 'moorage images restore' brings them back. The space is freed by
     'moorage images collect', which removes what no other tag needs.
     """
-    from moorage.deploy.images_run import plan_delete
+    from moorage.deploy.images.run import plan_delete
 
     arguments = parse_image_arguments(context, options, NAMES)
     output = arguments.output

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from moorage.cli.errors import explain
 from moorage.cli.plan_view import Line
 from moorage.cli.tables import Cell, aligned
-from moorage.deploy.activity import Activity, ImageUse, Use
-from moorage.deploy.images import ImagesRead
-from moorage.deploy.images_rows import ImagesList, notes, pushed_by
-from moorage.deploy.log_rows import CHECK_REPOSITORY
-from moorage.deploy.space import growth_text
+from moorage.deploy.images.activity import Activity, ImageUse, Use
+from moorage.deploy.images.read import ImagesRead
+from moorage.deploy.images.rows import ImagesList, notes, pushed_by
+from moorage.deploy.images.space import growth_text
+from moorage.deploy.logs.rows import CHECK_REPOSITORY
 from moorage.escape import one_line
 from moorage.images.details import Config, ImageDetails, PlatformImage, Referrer
 from moorage.images.growth import growth_of

@@ -55,7 +55,7 @@ def command(
     bytes.
     """
     from moorage.cli.images.images_view import list_as_json, list_lines
-    from moorage.deploy.images_rows import Order, below_hint, select, with_uses
+    from moorage.deploy.images.rows import Order, below_hint, select, with_uses
     from moorage.images.usage import measure
 
     has_pattern = len(options["words"]) > (0 if options["addresses"] else 1)

@@ -18,10 +18,10 @@ from moorage.errors import ExitCode
 if TYPE_CHECKING:
     from moorage.cli.output import Output
     from moorage.cli.runner import Runner
-    from moorage.deploy.activity import Activity
-    from moorage.deploy.images import ImagesRead
-    from moorage.deploy.images_run import ImagesChange
-    from moorage.deploy.store import Store
+    from moorage.deploy.images.activity import Activity
+    from moorage.deploy.images.read import ImagesRead
+    from moorage.deploy.images.run import ImagesChange
+    from moorage.deploy.plan.store import Store
     from moorage.images.task import Task
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -112,7 +112,7 @@ def open_images(arguments: Arguments) -> Iterator[Runner]:
     """
     from moorage.cli.answers_file import open_answers
     from moorage.cli.runner import open_deployment
-    from moorage.deploy.discovery import answers_for
+    from moorage.deploy.status.discovery import answers_for
 
     if arguments.file is not None:
         answers = open_answers(arguments.output, arguments.file)
@@ -175,7 +175,7 @@ def run_change(
         The exit code.
     """
     from moorage.cli.errors import WasInterruptedError
-    from moorage.deploy.images_run import change_images
+    from moorage.deploy.images.run import change_images
 
     if dry_run:
         if runner.output.as_json:
@@ -225,7 +225,7 @@ def show_packages(output: Output, read: ImagesRead) -> None:
         output: The output.
         read: The images that the run changes.
     """
-    from moorage.deploy.images_run import packages_for
+    from moorage.deploy.images.run import packages_for
 
     for package in packages_for(read.facts):
         output.message(

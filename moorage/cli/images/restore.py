@@ -36,7 +36,7 @@ def command(context: click.Context, /, *, yes: bool, dry_run: bool, **options: A
     Without names, brings back everything in the trash. A tag that was pushed again since stays as
     it is now, and the deleted image can be pulled by its digest. Exits with 1 then.
     """
-    from moorage.deploy.images_run import plan_restore
+    from moorage.deploy.images.run import plan_restore
 
     arguments = parse_names(context, options)
     output = arguments.output

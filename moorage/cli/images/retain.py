@@ -19,7 +19,7 @@ from moorage.errors import ExitCode
 
 if TYPE_CHECKING:
     from moorage.cli.plan_view import Line
-    from moorage.deploy.retain import RetainPlan
+    from moorage.deploy.images.retain import RetainPlan
 
 _EXAMPLES = """\b
 Examples:
@@ -44,7 +44,7 @@ def command(context: click.Context, /, *, yes: bool, dry_run: bool, **options: A
     The tags go to the trash: 'moorage images restore' brings them back. The space is freed by
     'moorage images collect'. A tag that is pushed or pulled before the run begins stays.
     """
-    from moorage.deploy.retain import plan_retain, tags_text
+    from moorage.deploy.images.retain import plan_retain, tags_text
 
     arguments = parse_arguments(context, options)
     output = arguments.output
@@ -74,7 +74,7 @@ def command(context: click.Context, /, *, yes: bool, dry_run: bool, **options: A
 def _lines(plan: RetainPlan) -> Iterator[Line]:
     """Yield the tags that go, the effect of each rule, and the sums."""
     from moorage.cli.tables import aligned, row_lines
-    from moorage.deploy.retain import rule_rows, tags_text
+    from moorage.deploy.images.retain import rule_rows, tags_text
     from moorage.escape import one_line
     from moorage.units import age_text, size_text
 

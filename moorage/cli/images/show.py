@@ -38,7 +38,7 @@ def command(context: click.Context, /, **options: Any) -> int:
         list_as_json,
         list_lines,
     )
-    from moorage.deploy.images_rows import parse_image_name, select_repository, with_uses
+    from moorage.deploy.images.rows import parse_image_name, select_repository, with_uses
     from moorage.images.usage import measure
 
     arguments = parse_image_arguments(context, options, _NAME)

@@ -20,8 +20,8 @@ def command(context: click.Context, /, **options: Any) -> int:
     'moorage images collect' deletes what has been in it for 7 days, and all of it with --purge.
     """
     from moorage.cli.images.trash_view import trash_as_json, trash_lines
-    from moorage.deploy.images import read_images
-    from moorage.deploy.images_run import read_trash_of
+    from moorage.deploy.images.read import read_images
+    from moorage.deploy.images.run import read_trash_of
 
     arguments = parse_image_arguments(context, options)
     output = arguments.output

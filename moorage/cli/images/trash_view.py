@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from moorage.cli.plan_view import Line
-from moorage.deploy.images_run import exists
+from moorage.deploy.images.run import exists
 from moorage.escape import one_line
 from moorage.images.read import Stored
 from moorage.images.trash import TrashedRun

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from moorage.answers.secrets import PasswordReference, Secret
     from moorage.cli.passwords import PasswordOutput
     from moorage.cli.users.open_users import Arguments, OpenUsers
-    from moorage.deploy.report import ApplyReport
-    from moorage.deploy.users_change import UsersPlan
+    from moorage.deploy.run.report import ApplyReport
+    from moorage.deploy.users.change import UsersPlan
     from moorage.desired.users import RegistryUser
     from moorage.users.answers_sync import AnswersSync
     from moorage.users.describe import UserDifference
@@ -112,7 +112,7 @@ def change(
     """
     from moorage.cli.confirmation import require_confirmation
     from moorage.cli.users.open_users import open_users
-    from moorage.deploy.users_change import plan_change
+    from moorage.deploy.users.change import plan_change
     from moorage.errors import ServersFailed
 
     output = arguments.output
@@ -208,7 +208,7 @@ def _report(
 ) -> int:
     from moorage.cli.report_view import report_as_json, report_lines
     from moorage.cli.users.view import changes_as_json
-    from moorage.deploy.report import ADVICE_OF_USERS
+    from moorage.deploy.run.report import ADVICE_OF_USERS
     from moorage.users.answers_sync import AnswersSync
 
     output = opened.arguments.output

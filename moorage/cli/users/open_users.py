@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from moorage.answers.recorded import RecordedServer
     from moorage.cli.output import Output
     from moorage.cli.runner import Runner
-    from moorage.deploy.discovery import FoundDeployment
-    from moorage.deploy.users_change import UsersRead
+    from moorage.deploy.status.discovery import FoundDeployment
+    from moorage.deploy.users.change import UsersRead
     from moorage.desired.users import RegistryUser
     from moorage.errors import MoorageError
     from moorage.servers.facts import Facts
@@ -193,7 +193,7 @@ def open_users(arguments: Arguments) -> Iterator[OpenUsers]:
     """
     from moorage.cli.answers_file import open_answers
     from moorage.cli.runner import open_deployment
-    from moorage.deploy.discovery import answers_for, find_deployment
+    from moorage.deploy.status.discovery import answers_for, find_deployment
 
     output = arguments.output
     if arguments.file is not None:

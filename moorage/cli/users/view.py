@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from moorage.cli.errors import as_json
 from moorage.cli.plan_view import Line, diff_lines
 from moorage.cli.tables import ACTION_STYLES, Cell, aligned, signed
-from moorage.deploy.users_rows import UserRow, only_elsewhere, server_rows, user_rows
+from moorage.deploy.users.rows import UserRow, only_elsewhere, server_rows, user_rows
 from moorage.users import describe
 from moorage.users.on_servers import UsersStatus
 
 if TYPE_CHECKING:
-    from moorage.deploy.last_seen import Seen
-    from moorage.deploy.plan import ServerPlan
-    from moorage.deploy.users_change import UsersPlan, UsersRead
+    from moorage.deploy.plan.plan import ServerPlan
+    from moorage.deploy.users.change import UsersPlan, UsersRead
+    from moorage.deploy.users.last_seen import Seen
     from moorage.users.describe import UserDifference
 
 _MOST_CHANGES = 20

@@ -13,7 +13,7 @@ from fake_server import FakeServers
 from moorage.answers.load import load
 from moorage.answers.record import without_secrets
 from moorage.cli.output import Output
-from moorage.deploy import revisions
+from moorage.deploy.record import revisions
 from moorage.desired import layout
 from moorage.desired.users import RegistryUser, user_files
 

@@ -11,10 +11,10 @@ from certificate_maker import Authority
 from fake_server import FakeServers
 
 from moorage.answers.secrets import Secret
-from moorage.deploy.certificate import Replacement
-from moorage.deploy.consequences import Code, Consequence
+from moorage.deploy.certificates.certificate import Replacement
 from moorage.deploy.operations import Operations
-from moorage.deploy.plan import Plan
+from moorage.deploy.plan.consequences import Code, Consequence
+from moorage.deploy.plan.plan import Plan
 from moorage.desired.state import Materials
 
 WARNING = Consequence(

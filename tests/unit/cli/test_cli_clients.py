@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from moorage.answers.model import Answers
 from moorage.cli.commands import moorage
 from moorage.cli.errors import WrongUsageError
-from moorage.deploy import ca
+from moorage.deploy.certificates import ca
 from moorage.deploy.clients import CLIENTS, access_of, client_setups
 from moorage.errors import MoorageError
 

@@ -14,7 +14,7 @@ from fake_server import FINGERPRINT, FakeServers, no_answer
 
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import CheckStatus
-from moorage.deploy.verify import LOGIN_UNKNOWN, Check, Verification
+from moorage.deploy.verify.verify import LOGIN_UNKNOWN, Check, Verification
 from moorage.errors import ExitCode
 
 HOST = "one.example.test"

@@ -9,9 +9,9 @@ import pytest
 
 from moorage.answers.model import Answers
 from moorage.cli.report_view import handover_lines
-from moorage.deploy import ca
+from moorage.deploy.certificates import ca
+from moorage.deploy.certificates.trust import authority_of
 from moorage.deploy.handover import handover
-from moorage.deploy.trust import authority_of
 
 
 def _answers(**parts: Any) -> Answers:

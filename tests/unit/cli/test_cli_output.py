@@ -13,7 +13,7 @@ from fake_server import FakeServers, no_answer
 
 from moorage.cli.output import Output
 from moorage.cli.progress import LiveProgress, show_progress
-from moorage.deploy import ca
+from moorage.deploy.certificates import ca
 from moorage.deploy.events import LogLine, RunEnded, StepBegan
 from moorage.errors import MoorageError
 from moorage.servers.run_results import RunStatus

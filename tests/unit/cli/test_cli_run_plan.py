@@ -11,8 +11,8 @@ from moorage.cli.output import Output
 from moorage.cli.run_plan import print_result
 from moorage.cli.runner import Runner
 from moorage.deploy.operations import Outcome
-from moorage.deploy.plan import Plan
-from moorage.deploy.report import ApplyReport, ServerReport
+from moorage.deploy.plan.plan import Plan
+from moorage.deploy.run.report import ApplyReport, ServerReport
 from moorage.servers.run_results import RunStatus
 
 

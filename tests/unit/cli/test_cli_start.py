@@ -83,8 +83,8 @@ def test_modules_needed_after_connecting_load_later(command: str, home: Path) ->
     assert loaded.isdisjoint(
         {
             "jinja2", "dns", "cryptography", "rich", "bcrypt",
-            "moorage.deploy.materials", "moorage.deploy.planning", "moorage.deploy.rollout",
-            "moorage.servers.facts",
+            "moorage.deploy.materials", "moorage.deploy.plan.planning",
+            "moorage.deploy.run.rollout", "moorage.servers.facts",
         }
     )  # fmt: skip
 

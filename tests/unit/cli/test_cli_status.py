@@ -15,9 +15,9 @@ from fake_server import FakeServers, no_answer
 
 from moorage.answers.load import load
 from moorage.cli.status_view import status_as_json, status_lines
-from moorage.deploy import ca
-from moorage.deploy.overview import look
-from moorage.deploy.status import Status, how_it_ended, status_of
+from moorage.deploy.certificates import ca
+from moorage.deploy.status.overview import look
+from moorage.deploy.status.status import Status, how_it_ended, status_of
 from moorage.desired import layout
 from moorage.servers.facts import Disk, Draining, Facts, ManagedFile, RunRecord, Service
 from moorage.servers.run_results import read_result

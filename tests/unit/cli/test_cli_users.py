@@ -20,7 +20,7 @@ from fake_server import FakeServers, no_answer
 from moorage.answers.load import load
 from moorage.answers.record import without_secrets
 from moorage.answers.secrets import Secret
-from moorage.deploy.activity import Activity
+from moorage.deploy.images.activity import Activity
 from moorage.desired import layout
 from moorage.desired.users import RegistryUser, user_files
 from moorage.errors import MoorageError
@@ -181,7 +181,7 @@ def test_list_names_servers_whose_logs_could_not_be_read(
     index = Index()
     index.users["ci"] = [1767225600, 0]
     activity = Activity({ONE: index}, [MoorageError("is off.", server=TWO)])
-    monkeypatch.setattr("moorage.deploy.last_seen.read_activity", lambda _: activity)
+    monkeypatch.setattr("moorage.deploy.users.last_seen.read_activity", lambda _: activity)
     outcome = moorage("users", "list", str(two), "--last-seen")
     value = moorage("users", "list", str(two), "--last-seen", "--json").json
 

@@ -13,9 +13,9 @@ from certificate_maker import Authority
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
 from moorage.answers.ssl import LETS_ENCRYPT
-from moorage.deploy.acme import renewal_of, what_to_ask
+from moorage.deploy.certificates.acme import renewal_of, what_to_ask
 from moorage.deploy.materials import check_for_certbot
-from moorage.deploy.preflight import find_notes, find_problems
+from moorage.deploy.plan.preflight import find_notes, find_problems
 from moorage.desired import layout
 from moorage.desired.build import desired
 from moorage.desired.state import DesiredState, Materials, Platform

@@ -11,8 +11,8 @@ import pytest
 
 from moorage.answers.model import Answers
 from moorage.answers.record import without_secrets
-from moorage.deploy.images import ImagesRead
-from moorage.deploy.images_bucket_run import check_all_servers
+from moorage.deploy.images.bucket_run import check_all_servers
+from moorage.deploy.images.read import ImagesRead
 from moorage.desired import layout
 from moorage.errors import MoorageError
 from moorage.servers.facts import Facts, ManagedFile

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from moorage.answers.load import loads
 from moorage.answers.secrets import Secret
-from moorage.deploy import ca
-from moorage.deploy.certificate import with_files
+from moorage.deploy.certificates import ca
+from moorage.deploy.certificates.certificate import with_files
 from moorage.desired.certificates import describe, find_faults
 from moorage.errors import ExitCode, MoorageError
 

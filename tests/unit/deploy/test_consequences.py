@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from moorage.answers.model import Answers
 from moorage.answers.record import without_secrets
 from moorage.answers.secrets import Secret
-from moorage.deploy import ca
-from moorage.deploy.acceptance import Accepted
-from moorage.deploy.consequences import (
+from moorage.deploy.certificates import ca
+from moorage.deploy.plan.acceptance import Accepted
+from moorage.deploy.plan.consequences import (
     Code,
     Consequence,
     find_consequences,
     refusals,
     users_of,
 )
-from moorage.deploy.revisions import NO_CHANGE, UNRECORDED, as_record, latest
+from moorage.deploy.record.revisions import NO_CHANGE, UNRECORDED, as_record, latest
 from moorage.desired import layout
 from moorage.desired.state import Materials
 from moorage.desired.users import RegistryUser, user_files

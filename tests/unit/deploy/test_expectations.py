@@ -8,11 +8,11 @@ from typing import cast
 
 import pytest
 
-from moorage.deploy import timings
 from moorage.deploy.events import Event, RunEnded, StepBegan
-from moorage.deploy.expectations import expect
-from moorage.deploy.plan import Change, Kind, ServerPlan
-from moorage.deploy.timings import StepTimer
+from moorage.deploy.plan import timings
+from moorage.deploy.plan.expectations import expect
+from moorage.deploy.plan.plan import Change, Kind, ServerPlan
+from moorage.deploy.plan.timings import StepTimer
 from moorage.desired.state import DesiredState
 from moorage.rows import Action, Row
 from moorage.servers.facts import Facts

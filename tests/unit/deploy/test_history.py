@@ -15,8 +15,8 @@ from moorage.answers.load import loads
 from moorage.answers.secrets import Secret
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import LogLine, StepBegan
-from moorage.deploy.history import History, Kind, read_history, read_run_log
-from moorage.deploy.images_summary import summary_of
+from moorage.deploy.images.summary import summary_of
+from moorage.deploy.lifecycle.history import History, Kind, read_history, read_run_log
 from moorage.errors import SecretName
 from moorage.images.task import Task
 from moorage.rows import Level

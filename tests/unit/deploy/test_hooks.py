@@ -15,12 +15,12 @@ import pytest
 from moorage.answers.model import Answers
 from moorage.answers.record import without_secrets
 from moorage.answers.secrets import Secret
-from moorage.deploy.deployment_json import drifted
-from moorage.deploy.hooks import LARGEST_SCRIPT, gate_seconds, read_scripts, users_hooks_seconds
-from moorage.deploy.local_files import check_local_files
-from moorage.deploy.payload import GATE_SECONDS, Timing, payload
-from moorage.deploy.plan import Kind, Plan, ServerPlan
-from moorage.deploy.planning import plan_server, plan_users
+from moorage.deploy.plan.local_files import check_local_files
+from moorage.deploy.plan.plan import Kind, Plan, ServerPlan
+from moorage.deploy.plan.planning import plan_server, plan_users
+from moorage.deploy.record.deployment_json import drifted
+from moorage.deploy.run.hooks import LARGEST_SCRIPT, gate_seconds, read_scripts, users_hooks_seconds
+from moorage.deploy.run.payload import GATE_SECONDS, Timing, payload
 from moorage.desired import layout
 from moorage.desired.state import Materials
 from moorage.desired.users import RegistryUser, user_files

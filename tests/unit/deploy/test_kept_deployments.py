@@ -14,10 +14,10 @@ import pytest
 
 from moorage.answers.model import Answers
 from moorage.answers.record import without_secrets
-from moorage.deploy.deployment_diff import compare
-from moorage.deploy.kept import ServerDeployments, parse
-from moorage.deploy.merge import answers_gone_back
-from moorage.deploy.rollback import choose
+from moorage.deploy.lifecycle.diff import compare
+from moorage.deploy.lifecycle.kept import ServerDeployments, parse
+from moorage.deploy.lifecycle.rollback import choose
+from moorage.deploy.record.merge import answers_gone_back
 from moorage.desired import layout
 from moorage.errors import MoorageError, ServersFailed
 from moorage.servers.transport import Completed

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from moorage.deploy.activity import Activity, unescaped
-from moorage.deploy.last_seen import Seen, last_seen
+from moorage.deploy.images.activity import Activity, unescaped
+from moorage.deploy.users.last_seen import Seen, last_seen
 from moorage.errors import MoorageError
 from moorage.images.activity import Index
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from moorage.deploy.log_rows import (
+from moorage.deploy.logs.rows import (
     CHECK_AGENT,
     CHECK_REPOSITORY,
     LONGEST_LINE,
@@ -17,7 +17,7 @@ from moorage.deploy.log_rows import (
     parse_statuses,
     row_of,
 )
-from moorage.deploy.log_stream import LineReader
+from moorage.deploy.logs.stream import LineReader
 from moorage.errors import MoorageError
 from moorage.escape import printable
 

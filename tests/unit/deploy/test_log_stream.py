@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moorage.deploy.log_stream import LogStream
+from moorage.deploy.logs.stream import LogStream
 
 REQUEST = "2026-11-25T15:37:{second}+00:00\tana\t200\tGET\t/v2/a\t192.0.2.7\t1\t0\tx\t-"
 JOURNAL = "2026-11-25T15:37:41.{micros}+0100 registry[6]: {text}"

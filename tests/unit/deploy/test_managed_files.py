@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from moorage.deploy.managed_files import misplaced_files
-from moorage.deploy.status import how_it_ended
+from moorage.deploy.plan.managed_files import misplaced_files
+from moorage.deploy.status.status import how_it_ended
 from moorage.desired import layout
 from moorage.servers.facts import Facts, ManagedFile, ManagedFolder, RunRecord
 from moorage.servers.run_results import read_result

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from stored_registry import StoredRegistry
 
-from moorage.deploy.manifest_cache import MOST_STORES, keep_manifests, load_manifests
-from moorage.deploy.store import Store
+from moorage.deploy.images.manifest_cache import MOST_STORES, keep_manifests, load_manifests
+from moorage.deploy.plan.store import Store
 from moorage.images.manifests import Manifest
 
 STORE = Store("one.example.test", "/srv/registry")

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
-from moorage.deploy.plan import Change, Kind
-from moorage.deploy.planning import plan_server
+from moorage.deploy.plan.plan import Change, Kind
+from moorage.deploy.plan.planning import plan_server
 from moorage.desired import layout
 from moorage.desired.build import desired
 from moorage.desired.state import Materials, Platform

@@ -9,10 +9,10 @@ import pytest
 
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
-from moorage.deploy.listen_addresses import addresses_on, needs_restart
-from moorage.deploy.other_sites import drops_default_site
-from moorage.deploy.platform import can_remember_logins, platform_of
-from moorage.deploy.preflight import find_notes, find_problems
+from moorage.deploy.plan.listen_addresses import addresses_on, needs_restart
+from moorage.deploy.plan.other_sites import drops_default_site
+from moorage.deploy.plan.platform import can_remember_logins, platform_of
+from moorage.deploy.plan.preflight import find_notes, find_problems
 from moorage.desired import layout
 from moorage.desired.build import desired, listening_ports
 from moorage.desired.state import DesiredState, Materials

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from moorage.deploy.packaged_registry import is_held_back
+from moorage.deploy.plan.packaged_registry import is_held_back
 from moorage.desired import layout
 from moorage.servers.facts import Facts, ManagedFile, Service
 

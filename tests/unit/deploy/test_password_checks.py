@@ -15,7 +15,7 @@ from moorage.answers.secrets import (
     Secret,
     SecretReference,
 )
-from moorage.deploy.password_checks import PasswordChecks
+from moorage.deploy.verify.password_checks import PasswordChecks
 from moorage.errors import SecretUnavailable
 from moorage.servers.probe import probe
 from moorage.servers.transport import Completed

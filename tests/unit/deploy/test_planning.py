@@ -12,17 +12,17 @@ from explained import explained
 
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
-from moorage.deploy.acceptance import NOTHING
-from moorage.deploy.consequences import accepting, find_consequences, refusals
-from moorage.deploy.deployment_json import drifted
 from moorage.deploy.materials import gather
-from moorage.deploy.payload import Timing, payload
-from moorage.deploy.plan import Kind, Plan, ServerPlan
-from moorage.deploy.planning import plan_server
-from moorage.deploy.platform import platform_of
-from moorage.deploy.record import record_of_apply
-from moorage.deploy.revisions import NO_CHANGE, UNRECORDED
-from moorage.deploy.status import status_of
+from moorage.deploy.plan.acceptance import NOTHING
+from moorage.deploy.plan.consequences import accepting, find_consequences, refusals
+from moorage.deploy.plan.plan import Kind, Plan, ServerPlan
+from moorage.deploy.plan.planning import plan_server
+from moorage.deploy.plan.platform import platform_of
+from moorage.deploy.record.deployment_json import drifted
+from moorage.deploy.record.record import record_of_apply
+from moorage.deploy.record.revisions import NO_CHANGE, UNRECORDED
+from moorage.deploy.run.payload import Timing, payload
+from moorage.deploy.status.status import status_of
 from moorage.desired import layout
 from moorage.desired.build import desired
 from moorage.desired.state import Materials

@@ -14,10 +14,10 @@ from patience import slowness
 
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
-from moorage.deploy import registry_client
-from moorage.deploy.registry_client import RegistryClient
-from moorage.deploy.targets import Target
-from moorage.deploy.verify import verify
+from moorage.deploy.verify import registry_client
+from moorage.deploy.verify.registry_client import RegistryClient
+from moorage.deploy.verify.targets import Target
+from moorage.deploy.verify.verify import verify
 from moorage.errors import MoorageError
 
 

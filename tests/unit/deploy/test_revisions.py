@@ -8,9 +8,9 @@ from typing import Any
 from moorage.answers.model import Answers
 from moorage.answers.record import without_secrets
 from moorage.answers.secrets import Generated, Secret
-from moorage.deploy.merge import CaughtUp, catch_up
-from moorage.deploy.plan import Plan, ServerPlan
-from moorage.deploy.revisions import latest
+from moorage.deploy.plan.plan import Plan, ServerPlan
+from moorage.deploy.record.merge import CaughtUp, catch_up
+from moorage.deploy.record.revisions import latest
 from moorage.desired import layout
 from moorage.desired.state import Materials
 from moorage.desired.users import RegistryUser, user_files

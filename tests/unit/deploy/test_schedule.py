@@ -10,14 +10,14 @@ import pytest
 from moorage.answers.model import Answers
 from moorage.answers.record import without_secrets
 from moorage.answers.secrets import Secret
-from moorage.deploy.payload import Timing, payload
-from moorage.deploy.planning import plan_server
-from moorage.deploy.schedule import (
+from moorage.deploy.images.schedule import (
     schedule_as_json,
     schedule_of,
     schedule_problems,
     schedule_rows,
 )
+from moorage.deploy.plan.planning import plan_server
+from moorage.deploy.run.payload import Timing, payload
 from moorage.desired import layout
 from moorage.desired.state import Materials
 from moorage.rows import Level

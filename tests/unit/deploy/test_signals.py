@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from moorage.deploy.events import Event, LogLine
-from moorage.deploy.run import ServerRun
+from moorage.deploy.run.run import ServerRun
 from moorage.servers.transport import Completed, Transport
 
 SCRIPTS = Path("templates/shell/run").resolve()

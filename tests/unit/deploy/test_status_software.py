@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from moorage.deploy.status_software import software_of, software_rows
+from moorage.deploy.status.software import software_of, software_rows
 from moorage.desired import layout
 from moorage.rows import Level
 from moorage.servers.facts import Candidate, Facts, ManagedFile

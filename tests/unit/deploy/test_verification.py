@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from moorage.cli.report_view import verification_as_json, verification_lines
 from moorage.deploy.events import CheckStatus
-from moorage.deploy.verify import Check, Verification
+from moorage.deploy.verify.verify import Check, Verification
 
 GOOD = Check("web1", "certificate", "certificate", CheckStatus.GOOD, "trusted")
 LOGIN = Check("web1", "login", "log in", CheckStatus.SKIPPED, "no password is known")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from moorage.answers.load import loads
 from moorage.answers.secrets import Secret, SecretReference
-from moorage.deploy.verify_login import login_for_verify
+from moorage.deploy.verify.login import login_for_verify
 
 ANSWERS = """\
 version: 1

@@ -18,9 +18,9 @@ from listening import listening
 from patience import slowness
 
 from moorage.answers.model import Answers
-from moorage.deploy import registry_client
-from moorage.deploy.targets import Target
-from moorage.deploy.verify import CHECKS, Check, verify
+from moorage.deploy.verify import registry_client
+from moorage.deploy.verify.targets import Target
+from moorage.deploy.verify.verify import CHECKS, Check, verify
 from moorage.errors import ExitCode
 
 NAME = "registry.test"

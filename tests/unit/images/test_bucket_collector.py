@@ -21,8 +21,8 @@ from moorage.answers.secrets import Secret
 from moorage.cloud.s3 import Keys
 from moorage.cloud.s3_images import Bucket
 from moorage.cloud.s3_images_write import BucketLock, Objects, bucket_sweeps
-from moorage.deploy.bucket_gates import HoldOfAll, Uses
-from moorage.deploy.images_bucket import BucketCollector
+from moorage.deploy.images.bucket import BucketCollector
+from moorage.deploy.images.bucket_gates import HoldOfAll, Uses
 from moorage.errors import MoorageError
 from moorage.images.alive import Limits
 from moorage.images.collection import plan_collection
@@ -183,8 +183,8 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     registry.blob("other", b"new")
     for module in ("alive", "collector"):
         monkeypatch.setattr(f"moorage.images.{module}.CLOCK_STEP", 0.0)
-    monkeypatch.setattr("moorage.deploy.images_bucket.CLOCK_STEP", 0.0)
-    monkeypatch.setattr("moorage.deploy.images_bucket.PAUSE", 0.0)
+    monkeypatch.setattr("moorage.deploy.images.bucket.CLOCK_STEP", 0.0)
+    monkeypatch.setattr("moorage.deploy.images.bucket.PAUSE", 0.0)
     with mock_aws():
         found = Store(registry)
         found.fill()

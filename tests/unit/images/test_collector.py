@@ -17,7 +17,7 @@ from collector_process import CollectorAtWork, nginx_that_holds
 from old_pythons import VERSIONS, find_python
 from stored_registry import OCI, StoredRegistry
 
-from moorage.deploy.images_run import program
+from moorage.deploy.images.run import program
 from moorage.images.alive import Limits
 from moorage.images.collection import plan_collection
 from moorage.images.retention import Keep, Rule

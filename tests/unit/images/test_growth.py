@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from moorage.deploy.space import growth_text
+from moorage.deploy.images.space import growth_text
 from moorage.images.growth import Growth, growth_of
 from moorage.images.tree import File, Tree, TreeBuilder
 

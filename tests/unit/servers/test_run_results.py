@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from moorage.deploy.report import ADVICE, ADVICE_OF_USERS, ServerReport
+from moorage.deploy.run.report import ADVICE, ADVICE_OF_USERS, ServerReport
 from moorage.servers.run_results import REASONS, RunStatus, describe_reason, read_result
 
 _ROOT = Path(__file__).parents[3]
 _SHELL = sorted((_ROOT / "templates" / "shell").rglob("*.sh"))
 _PROGRAMS = [
     path
-    for pattern in ("images/*.py", "deploy/images_bucket*.py")
+    for pattern in ("images/*.py", "deploy/images/bucket*.py")
     for path in (_ROOT / "moorage").glob(pattern)
 ]
 _STOPS = re.compile(r'(?:StopError|_finish|_Result)\(\s*"\w+", "(\w+)"')

@@ -1,0 +1,1 @@
+"""Certificates: the private authority, ACME, and the certificate that clients see."""

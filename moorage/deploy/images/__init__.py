@@ -1,0 +1,1 @@
+"""Images: read, delete, collect and restore them; who pushed and pulled them."""

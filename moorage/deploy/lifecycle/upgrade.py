@@ -1,0 +1,310 @@
+"""Upgrades: which version of the registry's program each server gets."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from moorage.answers.model import Answers
+from moorage.deploy.deployment import Deployment
+from moorage.deploy.lifecycle.programs import PACKAGE, Target, runs_now
+from moorage.deploy.plan.plan import Plan, ServerPlan
+from moorage.deploy.record.deployment_json import line_of
+from moorage.errors import MoorageError, Note, ServersFailed
+from moorage.registry_keys import registry_version
+from moorage.servers.facts import Facts
+from moorage.servers.transport import Transport
+from templates.load import shell_script
+
+_SILENCE, _DEADLINE = 1900.0, 2400.0
+_VERSION = re.compile(r"[0-9][A-Za-z0-9.+:~-]{0,99}")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """The version to upgrade to; the newest if nothing is given.
+
+    Attributes:
+        image: The container image.
+        archive: An archive with that image on the operator's machine.
+        version: The package's version, or the image's tag.
+    """
+
+    image: str | None = None
+    archive: str | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True)
+class Offer:
+    """The versions that a server can get.
+
+    Attributes:
+        versions: The package's versions, newest first.
+        chosen: The wanted one of them, or the one that apt would install; empty for none.
+        changes: Other packages that would have to change.
+        image: The ID of the image under its name, once it was pulled.
+        unfetched: Why the package lists are incomplete; empty if they are complete.
+        failed: Why it cannot get it; empty if it can.
+    """
+
+    versions: tuple[str, ...] = ()
+    chosen: str = ""
+    changes: tuple[str, ...] = ()
+    image: str = ""
+    unfetched: str = ""
+    failed: str = ""
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """The upgrade of one server.
+
+    Attributes:
+        server: The server's label.
+        before: The version or image that runs there.
+        after: The one that will.
+    """
+
+    server: str
+    before: str
+    after: str
+
+
+def answers_of_upgrade(answers: Answers, wish: Wish) -> Answers:
+    """Return the answers with the image, its archive and the version of an upgrade.
+
+    Args:
+        answers: The operator's answers.
+        wish: What to upgrade to.
+
+    Raises:
+        MoorageError: The registry does not run from an image, or its name has no tag to replace.
+    """
+    registry = answers.registry
+    runtimes = {answers.for_server(each.host).registry.runtime for each in answers.servers}
+    image = wish.image
+    if image is None and wish.version is not None and "package" not in runtimes:
+        name, colon, tag = registry.image.rpartition(":")
+        if not colon or "/" in tag or "@" in registry.image or not _TAG.fullmatch(wish.version):
+            raise MoorageError(
+                f"{registry.image} has no tag that the version could replace.",
+                advice="Name the image instead.",
+                code="image_without_tag",
+                fields=("registry.image",),
+            )
+        image = f"{name}:{wish.version}"
+    if (image is not None or wish.archive is not None) and runtimes == {"package"}:
+        raise MoorageError(
+            "The registry runs from the distribution's package, not from an image.",
+            advice="Choose a version of the package, or another runtime.",
+            code="runs_package",
+            fields=("registry.runtime",),
+        )
+    update: dict[str, object] = {}
+    if image is not None and image != registry.image:
+        update["image"] = image
+        if registry.version is not None and re.search(r":v?[0-9][^/]*$", image):
+            plain = registry.model_copy(update={"image": image, "version": None})
+            update["version"] = registry_version(answers.model_copy(update={"registry": plain}))
+    if wish.archive is not None:
+        update["image_archive"] = wish.archive
+    if not update:
+        return answers
+    changed = answers.model_copy(update={"registry": registry.model_copy(update=update)})
+    try:
+        return Answers.model_validate(changed.model_dump())
+    except ValueError as error:
+        raise MoorageError(
+            f"{image or wish.archive!r} is not an image's name, or its archive's path.",
+            advice="Write it as HOST/NAME:TAG.",
+            code="image_not_valid",
+            fields=("registry.image", "registry.image_archive"),
+        ) from error
+
+
+def plan_upgrade(deployment: Deployment, facts: Sequence[Facts], wish: Wish) -> Plan:
+    """Ask the servers what they can get, and plan the upgrade.
+
+    Args:
+        deployment: The deployment, with the answers of the upgrade.
+        facts: The facts of its servers.
+        wish: What to upgrade to.
+
+    Raises:
+        MoorageError: A server cannot be asked, or cannot get it; or the answers were not applied
+            yet and a new user would get a password.
+    """
+    offers = find_offers(deployment, deployment.plan_from(facts, reads_images=False), wish)
+    plan = deployment.plan_from(facts, targets=targets_of(facts, offers, wish))
+    if plan.materials.generated or any(server.is_new for server in plan.servers):
+        raise MoorageError(
+            "The answers add users or servers that were not applied yet.",
+            advice="Apply the answers first.",
+            code="not_applied",
+        )
+    return replace(plan, servers=tuple(_with_notes(each, offers) for each in plan.servers))
+
+
+def _with_notes(plan: ServerPlan, offers: Mapping[str, Offer]) -> ServerPlan:
+    offer = offers.get(plan.server, Offer())
+    if not offer.unfetched:
+        return plan
+    text = f"The package lists are incomplete, so a newer version can exist: {offer.unfetched}."
+    return replace(plan, notes=(*plan.notes, Note("lists_incomplete", text)))
+
+
+def find_offers(deployment: Deployment, plan: Plan, wish: Wish) -> dict[str, Offer]:
+    """Ask the servers what they can get: fetches package lists, or pulls an image again.
+
+    Args:
+        deployment: The deployment.
+        plan: A plan of its answers without an upgrade.
+        wish: What to upgrade to.
+
+    Returns:
+        The offers by server; none for a server whose image is new, or comes from an archive.
+
+    Raises:
+        ServersFailed: A server cannot be asked.
+    """
+    inputs: dict[str, str] = {}
+    for server in plan.servers:
+        image = server.desired.image
+        if image is None:
+            inputs[server.server] = f"-\n-\n{_asked(wish)}\n-\n"
+        elif image.archive is None and not server.takes_program:
+            login = base64.b64encode(image.login).decode() if image.login else "-"
+            inputs[server.server] = f"{image.engine}\n{image.name}\n-\n{login}\n"
+
+    def ask(transport: Transport) -> Offer:
+        if transport.server not in inputs:
+            return Offer()
+        script = shell_script("run/causes.sh") + shell_script("newest.sh")
+        done = transport.run(
+            script,
+            payload=inputs[transport.server].encode(),
+            timeout=_SILENCE,
+            deadline=_DEADLINE,
+            cancel=deployment.cancel,
+        )
+        return read_offer(done.stdout.decode("utf-8", "replace"))
+
+    answered = deployment.on_each(ask)
+    if failed := [each for each in answered.values() if isinstance(each, MoorageError)]:
+        raise ServersFailed(failed)
+    found = {name: each for name, each in answered.items() if isinstance(each, Offer)}
+    return {name: found[name] for name in inputs}
+
+
+def _asked(wish: Wish) -> str:
+    return wish.version if wish.version is not None and _VERSION.fullmatch(wish.version) else "-"
+
+
+def read_offer(text: str) -> Offer:
+    """Parse what a server says that it can get; it is not trusted.
+
+    Args:
+        text: The output of newest.sh.
+    """
+    rows: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        name, tab, value = line.partition("\t")
+        if tab and (clean := line_of(value)):
+            rows.setdefault(name, []).append(clean)
+    versions = [each for each in rows.get("version", []) if _VERSION.fullmatch(each)]
+    chosen = next(iter(rows.get("chosen", [])), "")
+    return Offer(
+        tuple(dict.fromkeys(versions)),
+        chosen if _VERSION.fullmatch(chosen) else "",
+        tuple(rows.get("changes", [])),
+        next(iter(rows.get("image", [])), ""),
+        next(iter(rows.get("unfetched", [])), ""),
+        next(iter(rows.get("failed", [])), ""),
+    )
+
+
+def targets_of(
+    every: Sequence[Facts], offers: Mapping[str, Offer], wish: Wish
+) -> dict[str, Target]:
+    """Return what each server gets.
+
+    Args:
+        every: The facts of each server.
+        offers: What each can get.
+        wish: What to upgrade to.
+
+    Raises:
+        ServersFailed: A server cannot get it.
+    """
+    targets, failed = {}, []
+    for facts in every:
+        offer = offers.get(facts.server)
+        if offer is None:
+            continue
+        try:
+            targets[facts.server] = target = _target(offer, wish)
+            if PACKAGE in facts.held and facts.packages.get(PACKAGE) != target.version:
+                raise MoorageError(
+                    f"{PACKAGE} has to be installed but is on hold.",
+                    advice=f"Release it on the server: apt-mark unhold {PACKAGE}",
+                    code="on_hold",
+                )
+        except MoorageError as error:
+            error.server = facts.server
+            failed.append(error)
+    if failed:
+        raise ServersFailed(failed)
+    return targets
+
+
+def _target(offer: Offer, wish: Wish) -> Target:
+    if offer.image:
+        return Target(image=offer.image)
+    version = offer.chosen
+    lists = f" The package lists are incomplete: {offer.unfetched}." if offer.unfetched else ""
+    if wish.version is not None and not (version and _VERSION.fullmatch(wish.version)):
+        known = ", ".join(offer.versions) or "none"
+        raise MoorageError(
+            f"Version {wish.version} of {PACKAGE} is not available.{lists}",
+            advice=f"Available: {known}.",
+            code="version_not_available",
+        )
+    if offer.failed or not version:
+        raise MoorageError(
+            f"The registry cannot be upgraded: {offer.failed or 'there is no package for it'}."
+            f"{lists}",
+            code="upgrade_not_possible",
+        )
+    if offer.changes:
+        raise MoorageError(
+            f"{PACKAGE} {version} needs other packages to change: {', '.join(offer.changes)}.",
+            advice="An upgrade changes nothing else. Install them with apt on the server first.",
+            code="upgrade_needs_more",
+        )
+    return Target(version=version)
+
+
+def upgrades_of(plan: Plan) -> tuple[Upgrade, ...]:
+    """Return what an upgrade changes, server by server; nothing for those that have it already.
+
+    Args:
+        plan: The plan of the upgrade.
+    """
+    return tuple(
+        Upgrade(each.server, runs_now(each.facts), _becomes(each))
+        for each in plan.servers
+        if each.takes_program
+    )
+
+
+def _becomes(plan: ServerPlan) -> str:
+    image = plan.desired.image
+    if image is None:
+        return f"{PACKAGE} {plan.package_version or plan.facts.packages.get(PACKAGE, '')}".strip()
+    if image.name == runs_now(plan.facts):
+        return f"{image.name}, as it is now"
+    return image.name

@@ -1,0 +1,1 @@
+"""Plans: the changes that a run will make, their consequences, and what prevents them."""

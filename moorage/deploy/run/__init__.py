@@ -1,0 +1,1 @@
+"""Runs: the scripts that apply a plan on the servers, and their results."""

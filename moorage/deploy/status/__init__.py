@@ -1,0 +1,1 @@
+"""The state of a deployment and its servers."""

@@ -1,0 +1,1 @@
+"""The users on the servers."""

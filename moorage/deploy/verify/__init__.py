@@ -1,0 +1,1 @@
+"""Verify: checks of the registry from outside."""

@@ -27,8 +27,8 @@ from moorage.servers.transport import Asker, Cancel, Resolve, Transport
 
 if TYPE_CHECKING:
     from moorage.cloud.s3 import Keys
-    from moorage.deploy.lifecycle.programs import Target
     from moorage.deploy.plan.plan import Plan
+    from moorage.deploy.plan.programs import Target
     from moorage.deploy.run.payload import Gate, Login
     from moorage.deploy.run.report import ApplyReport
     from moorage.deploy.run.run import ServerRun
@@ -221,12 +221,12 @@ class Deployment:
         from moorage.deploy import materials
         from moorage.deploy.images.retention_preview import find_removals
         from moorage.deploy.images.schedule import with_checked_schedule
-        from moorage.deploy.lifecycle.programs import NO_TARGET
         from moorage.deploy.plan import timings
         from moorage.deploy.plan.consequences import change_of_apply, find_consequences
         from moorage.deploy.plan.expectations import expect
         from moorage.deploy.plan.plan import Plan
         from moorage.deploy.plan.planning import plan_server
+        from moorage.deploy.plan.programs import NO_TARGET
         from moorage.deploy.record.revisions import latest
 
         shared = [*facts, *self._facts_of_others(facts)]

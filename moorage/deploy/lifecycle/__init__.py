@@ -1,1 +1,1 @@
-"""Programs and deployments over time: upgrade, roll back, compare, uninstall."""
+"""Deployments over time: upgrade, roll back, compare, uninstall."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from moorage.deploy.deployment import Deployment
-from moorage.deploy.lifecycle.programs import Program, is_valid, read_program
+from moorage.deploy.plan.programs import Program, is_valid, read_program
 from moorage.deploy.record.deployment_json import (
     Recorded,
     active_slot,

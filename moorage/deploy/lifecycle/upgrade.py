@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from moorage.answers.model import Answers
 from moorage.deploy.deployment import Deployment
-from moorage.deploy.lifecycle.programs import PACKAGE, Target, runs_now
 from moorage.deploy.plan.plan import Plan, ServerPlan
+from moorage.deploy.plan.programs import PACKAGE, Target, runs_now
 from moorage.deploy.record.deployment_json import line_of
 from moorage.errors import MoorageError, Note, ServersFailed
 from moorage.registry_keys import registry_version

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from moorage.deploy.lifecycle.programs import PACKAGE
+from moorage.deploy.plan.programs import PACKAGE
 from moorage.deploy.record.additions import recorded_additions
 from moorage.desired.state import DesiredState
 from moorage.servers.facts import Facts

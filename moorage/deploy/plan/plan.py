@@ -9,8 +9,8 @@ from functools import cached_property
 
 from moorage.answers.model import Hook, Moment
 from moorage.deploy.certificates.acme import Ask
-from moorage.deploy.lifecycle.programs import Program
 from moorage.deploy.plan.consequences import Consequence
+from moorage.deploy.plan.programs import Program
 from moorage.deploy.record.revisions import NO_CHANGE, UNRECORDED, Revision
 from moorage.deploy.record.revisions import Change as Revised
 from moorage.desired.layout import Slot

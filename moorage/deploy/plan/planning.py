@@ -10,17 +10,6 @@ from pathlib import PurePosixPath
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
 from moorage.deploy.certificates.acme import Ask, what_to_ask
-from moorage.deploy.lifecycle.programs import (
-    NO_TARGET,
-    PACKAGE,
-    Program,
-    Target,
-    update_there,
-    why_repair,
-    why_restore,
-    why_take,
-    why_upgrade,
-)
 from moorage.deploy.plan.listen_addresses import listens_as_deployed, needs_restart
 from moorage.deploy.plan.managed_files import misplaced_files
 from moorage.deploy.plan.other_sites import DEFAULT_SITE, drops_default_site
@@ -39,6 +28,17 @@ from moorage.deploy.plan.preflight import (
     is_installed,
     read_only_folders,
     run_going_on,
+)
+from moorage.deploy.plan.programs import (
+    NO_TARGET,
+    PACKAGE,
+    Program,
+    Target,
+    update_there,
+    why_repair,
+    why_restore,
+    why_take,
+    why_upgrade,
 )
 from moorage.deploy.plan.store import store_id, uses_recorded_store
 from moorage.deploy.plan.web_server import missing_nginx, nginx_problems

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from moorage.answers.ssl import LETS_ENCRYPT
-from moorage.deploy.lifecycle.programs import program_of, why_repair
 from moorage.deploy.plan.managed_files import USER_FOLDERS, misplaced_files
 from moorage.deploy.plan.other_sites import find_neighbour_notes, find_neighbour_problems
 from moorage.deploy.plan.problem import problem_on
+from moorage.deploy.plan.programs import program_of, why_repair
 from moorage.deploy.plan.web_server import BY_HAND, NGINX_FILES, masked_units, nginx_problems
 from moorage.deploy.record.deployment_json import active_slot
 from moorage.desired import layout

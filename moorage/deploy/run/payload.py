@@ -15,8 +15,8 @@ from typing import Literal
 
 from moorage.answers.secrets import Secret
 from moorage.deploy.lifecycle.kept import STAYING, deployed_files, deployed_run
-from moorage.deploy.lifecycle.programs import Program
 from moorage.deploy.plan.plan import WAIT_SECONDS, ServerPlan
+from moorage.deploy.plan.programs import Program
 from moorage.deploy.record.additions import ADDED_BY_RUNS, lines_of_additions
 from moorage.deploy.record.deployment_json import recorded_digests
 from moorage.desired import layout

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from moorage.deploy.lifecycle.programs import PACKAGE, program_of
+from moorage.deploy.plan.programs import PACKAGE, program_of
 from moorage.deploy.record.deployment_json import active_slot, line_of, recorded_part
 from moorage.rows import Level, Row
 from moorage.servers.facts import Facts

@@ -15,12 +15,12 @@ from moorage.deploy.certificates.ca import RENEW_DAYS
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import ending_in_words
 from moorage.deploy.images.schedule import Schedule, schedule_of, schedule_problems
-from moorage.deploy.lifecycle.programs import why_repair
 from moorage.deploy.plan.listen_addresses import listens_as_deployed
 from moorage.deploy.plan.managed_files import USER_FOLDERS, misplaced_files, unreadable_record
 from moorage.deploy.plan.other_sites import taken_names
 from moorage.deploy.plan.packaged_registry import is_held_back
 from moorage.deploy.plan.problem import problem_on
+from moorage.deploy.plan.programs import why_repair
 from moorage.deploy.plan.store import missing_images
 from moorage.deploy.plan.web_server import BY_HAND, missing_nginx, nginx_problems
 from moorage.deploy.record.additions import Additions, recorded_additions

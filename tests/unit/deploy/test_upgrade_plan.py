@@ -11,8 +11,8 @@ import pytest
 from moorage.answers.amend import amend
 from moorage.answers.load import loads
 from moorage.answers.model import Answers
-from moorage.deploy.lifecycle.programs import read_program
 from moorage.deploy.lifecycle.upgrade import Offer, Wish, answers_of_upgrade, read_offer, targets_of
+from moorage.deploy.plan.programs import read_program
 from moorage.errors import MoorageError, ServersFailed
 from moorage.registry_keys import check_registry
 from moorage.servers.facts import Facts

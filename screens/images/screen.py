@@ -295,7 +295,7 @@ class ImagesScreen(StagingScreen):
             self._repository = ""
             self.set_focus(self._tags)
         title = texts.repositories_title(found, self._text, order)
-        self.query_one("#repositories-title", Static).update(title)
+        self.query_one("#repositories-title", Static).update(title, layout=False)
         self._show_tags()
 
     def _show_tags(self) -> None:
@@ -305,7 +305,7 @@ class ImagesScreen(StagingScreen):
             return
         self._tags_of = (row, order)
         self._tags.show(tag_rows(row.tags, order) if row is not None else ())
-        self.query_one("#tags-title", Static).update(texts.tags_title(row, order))
+        self.query_one("#tags-title", Static).update(texts.tags_title(row, order), layout=False)
 
     @on(RepositoryTable.Moved, "#repositories")
     def _repository_changed(self) -> None:
@@ -328,7 +328,12 @@ class ImagesScreen(StagingScreen):
             text = texts.tag_line(tag.tag)
         elif repository is not None:
             text = texts.repository_line(repository.usage)
-        self.query_one("#detail", Static).update(text)
+        line = self.query_one("#detail", Static)
+        height = partial(line.get_content_height, self.size, self.size, line.content_size.width)
+        before = height()
+        line.update(text, layout=False)
+        if height() != before:
+            line.refresh(layout=True)
 
     # --- keys -----------------------------------------------------------------------------
 
@@ -365,8 +370,9 @@ class ImagesScreen(StagingScreen):
         self._find(event.value)
 
     def _find(self, text: str) -> None:
-        self._text = text.strip()
-        self._show_repositories()
+        if text.strip() != self._text:
+            self._text = text.strip()
+            self._show_repositories()
 
     async def action_found(self) -> None:
         """Move to the repositories, once everything that was typed is in the field."""

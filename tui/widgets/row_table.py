@@ -64,11 +64,12 @@ class RowTable(ScrollView, Generic[Row], can_focus=True):
     RowTable > .row-table--muted { color: $text-muted; }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "row-table--title", "row-table--cursor", "row-table--cursor-focused", "row-table--mark",
-        "row-table--good", "row-table--warning", "row-table--bad", "row-table--muted",
+        "row-table--title", "row-table--row", "row-table--cursor", "row-table--cursor-focused",
+        "row-table--mark", "row-table--good", "row-table--warning", "row-table--bad",
+        "row-table--muted",
     }  # fmt: skip
     BINDINGS: ClassVar[list[BindingType]] = bindings("row_table")
-    cursor: reactive[int] = reactive(0, repaint=True)
+    cursor: reactive[int] = reactive(0, repaint=False)
 
     class Moved(Message):
         """Another row is under the cursor, or other rows are shown."""
@@ -140,9 +141,12 @@ class RowTable(ScrollView, Generic[Row], can_focus=True):
         self.refresh()
         self.post_message(self.Moved(self))
 
-    def watch_cursor(self) -> None:
+    def watch_cursor(self, before: int, now: int) -> None:
         """Scroll to the cursor and announce the move."""
         self._keep_in_sight()
+        for place in (before, now):
+            if 0 <= place - round(self.scroll_y) < self._in_sight:
+                self.refresh_line(place + 1)
         self.post_message(self.Moved(self))
 
     def action_move(self, step: int) -> None:
@@ -192,7 +196,8 @@ class RowTable(ScrollView, Generic[Row], can_focus=True):
             return self._with_margin(titles, style, " ", is_here=False)
         place = round(self.scroll_y) + y - 1
         if place >= len(self.rows):
-            return Strip.blank(width + _MARK_WIDTH, self.rich_style)
+            style = self.get_component_rich_style("row-table--row")
+            return Strip.blank(width + _MARK_WIDTH, style)
         row, is_here = self.rows[place], place == self.cursor
         style = self._style(row, is_here=is_here)
         texts = _strip([column.text(row) for column, _ in columns], columns, style, width)
@@ -207,10 +212,10 @@ class RowTable(ScrollView, Generic[Row], can_focus=True):
         return Strip([bar, Segment(sign, style if sign == "-" else mark), *strip])
 
     def _style(self, row: Row, *, is_here: bool) -> Style:
-        style = self.rich_style
+        name = "row-table--row"
         if is_here:
             name = "row-table--cursor-focused" if self.has_focus else "row-table--cursor"
-            style = self.get_component_rich_style(name)
+        style = self.get_component_rich_style(name)
         if colour := self.colour_of(row):
             own = self.get_component_rich_style(f"row-table--{colour}", partial=True)
             style += Style(color=own.color)

@@ -59,7 +59,12 @@ class Limits:
     @property
     def knows_pulls(self) -> bool:
         """Whether pulls are known for all of the time that matters."""
-        return self.known_since is not None and self.known_since <= self.now - self.untagged
+        return self.pulls_known_at is not None and self.pulls_known_at <= self.now
+
+    @property
+    def pulls_known_at(self) -> float | None:
+        """The time from which all pulls that matter are known, in seconds since 1970."""
+        return None if self.known_since is None else self.known_since + self.untagged
 
 
 @dataclass

@@ -17,6 +17,8 @@ CHECK_LAYER = 64 * 1024
 """The bytes of the layer that a check pushes."""
 _MOST_OF_CHECK = 1024
 """The bytes that the configuration and the manifest of a check's image have at most."""
+_TAGGED = Limits(float("inf"), 0.0, takes_untagged=True)
+"""Only what tags need is alive: nothing is young before the beginning."""
 
 
 class NothingAliveError(Exception):
@@ -35,6 +37,8 @@ class Collection:
         freed: Bytes.
         kept_untagged: The number of manifests without a tag that stay because pulls of them are
             not known for long enough.
+        kept_until: When they are known for long enough, in seconds since 1970; None if nothing
+            is kept for that reason, or if that is not known.
         unreadable: By repository in which everything stays, why: digest and reason.
     """
 
@@ -44,6 +48,7 @@ class Collection:
     blobs: int
     freed: int
     kept_untagged: int
+    kept_until: float | None
     unreadable: Mapping[str, tuple[tuple[str, str], ...]]
 
     @property
@@ -61,7 +66,6 @@ def plan_collection(
     stored: Stored,
     limits: Limits,
     pulled: Mapping[tuple[str, str], float] | None = None,
-    removed: Iterable[tuple[str, str]] = (),
     trash: Iterable[Entry] = (),
 ) -> Collection:
     """Return what can go.
@@ -73,16 +77,14 @@ def plan_collection(
         stored: What the registry stores.
         limits: Until when something counts as alive without a tag.
         pulled: By repository and digest, when a manifest was last pulled by its digest.
-        removed: Tags to remove, as repository and tag.
         trash: What is in the trash.
 
     Raises:
         NothingAliveError: There are blobs, none of them is alive or was deleted, and they are more
             than Moorage's checks leave.
     """
-    removed = frozenset(removed)
-    alive = find_alive(stored.tree, stored.manifests, limits, pulled, without=removed)
-    is_meant = bool(removed) or any(map(_was_deleted, trash))
+    alive = find_alive(stored.tree, stored.manifests, limits, pulled)
+    is_meant = any(map(_was_deleted, trash))
     if not (alive.blobs or is_meant or _is_of_checks(stored.tree)):
         raise NothingAliveError
     tags = tuple(_dead_tags(stored.tree, alive))
@@ -92,13 +94,15 @@ def plan_collection(
     if blobs and _is_left(stored.tree, alive, VERIFY):
         # Its empty folders would keep it in the catalog. They can be all that is left of it.
         blobs += _folders(VERIFY)
+    kept = sum(len(each.untagged) for each in alive.repositories.values())
     return Collection(
         entries=(*folders, *links, *blobs),
         tags=tags,
         manifests=sum(entry.is_manifest for entry in links),
         blobs=sum(entry.is_content for entry in blobs),
         freed=sum(entry.size for entry in blobs),
-        kept_untagged=sum(len(each.untagged) for each in alive.repositories.values()),
+        kept_untagged=kept,
+        kept_until=limits.pulls_known_at if kept else None,
         unreadable={
             name: tuple((digest, stored.unreadable.get(digest, "")) for digest in each.unreadable)
             for name, each in alive.repositories.items()
@@ -220,11 +224,18 @@ def tagged_size(
     without = frozenset(repositories)
     trees = {name: each for name, each in stored.tree.repositories.items() if name not in without}
     tree = Tree(trees, stored.tree.blobs)
-    # Nothing is young before the beginning.
-    limits = Limits(float("inf"), 0.0, takes_untagged=True)
     removed = [each for each in tags if each[0] not in without]
-    alive = find_alive(tree, stored.manifests, limits, without=removed)
+    alive = find_alive(tree, stored.manifests, _TAGGED, without=removed)
     return sum(file.size for digest, file in tree.blobs.items() if digest in alive.blobs)
+
+
+def untagged_blobs(stored: Stored) -> dict[str, int]:
+    """Return the bytes of all content that no tag needs, by digest.
+
+    Args:
+        stored: What the registry stores.
+    """
+    return find_alive(stored.tree, stored.manifests, _TAGGED).dead_blobs(stored.tree)
 
 
 def _dead_tags(tree: Tree, alive: Alive) -> Iterator[tuple[str, str]]:

@@ -94,7 +94,7 @@ class ImagesTab(Tab[Space]):
     def show(self, found: Space) -> str:
         """Show the images; returns their number and where they are."""
         self.query_one(StorageBar).show(found.parts)
-        self.query_one("#images-growth", Static).update(found.growth_text)
+        self.query_one("#images-growth", Static).update(found.text)
         rows = [each for each in found.usage.repositories if each.name != CHECK_REPOSITORY]
         self.query_one(_Largest).show(in_order(rows, Order.SIZE)[:_MOST])
         self.query_one(_Latest).show(in_order(rows, Order.PUSHED)[:_MOST])

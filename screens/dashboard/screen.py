@@ -343,7 +343,7 @@ class DashboardScreen(Screen[None]):
     def _images_read(self, event: ImagesTab.Read) -> None:
         self._has_space = True
         space = event.space
-        self._overview.show_space(space.parts, space.growth_text, space.read.at)
+        self._overview.show_space(space.parts, space.text, space.read.at)
 
     @on(RunsTab.LogRequested)
     def _show_log(self, event: RunsTab.LogRequested) -> None:

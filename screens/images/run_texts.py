@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from textual.content import Content
 
 from moorage.deploy.events import ending_in_words
+from moorage.deploy.images.rows import kept_untagged_text
 from moorage.deploy.images.run import (
     CollectPlan,
     DeletePlan,
@@ -79,10 +80,7 @@ def collect_plan(plan: CollectPlan) -> Content:
                              "$text-muted")
         )  # fmt: skip
     if this.kept_untagged:
-        lines.append(_note(
-            f"Kept: {count_text(this.kept_untagged, 'manifest')} without a tag, because it is not "
-            "known for 30 days who pulls by digest."
-        ))  # fmt: skip
+        lines.append(_note(kept_untagged_text(this.kept_untagged, this.kept_until)))
     for repository, manifests in this.unreadable.items():
         digest, why = manifests[0]
         lines.append(_note(

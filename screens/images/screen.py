@@ -18,7 +18,7 @@ from moorage.deploy.images.read import ImagesRead
 from moorage.deploy.images.run import ImagesChange
 from moorage.errors import MoorageError
 from moorage.escape import printable
-from moorage.images.space import space_parts
+from moorage.images.space import Reclaimable, space_parts
 from moorage.images.task import Task
 from moorage.servers.facts import RunRecord
 from screens.images import run_texts, texts
@@ -33,7 +33,7 @@ from screens.images.rows import (
     tag_rows,
 )
 from screens.images.run_dialog import LEFT, ImagesRunDialog
-from screens.images.source import Images, ImagesOnServers, collectable
+from screens.images.source import Images, ImagesOnServers
 from screens.images.tables import RepositoryTable, TagTable
 from screens.images.trash_screen import TrashScreen
 from tui.actions import bindings
@@ -114,7 +114,7 @@ class ImagesScreen(StagingScreen):
         self._source = source
         self._registry = registry
         self._images: Images | None = None
-        self._collectable: int | None = None
+        self._reclaimable = Reclaimable()
         self._tags_of: tuple[RepositoryRow | None, str] | None = None
         self._text = ""
         self._with_checks = False
@@ -188,7 +188,7 @@ class ImagesScreen(StagingScreen):
         self._end_reading()
         self._say(result)
         self.show_images(images)
-        self._collectable = await in_thread(lambda: collectable(images))
+        self._reclaimable = await in_thread(lambda: self._source.reclaimable(images))
         self._show_space()
 
     def _end_reading(self) -> None:
@@ -232,7 +232,7 @@ class ImagesScreen(StagingScreen):
         Args:
             images: The images.
         """
-        self._images, self._collectable = images, None
+        self._images, self._reclaimable = images, Reclaimable()
         lost = self._marks.keep(images.read.stored.tree)
         if lost:
             text = f"No longer staged, because deleted meanwhile: {', '.join(lost)}"
@@ -269,7 +269,7 @@ class ImagesScreen(StagingScreen):
         images = self._images
         if images is None:
             return
-        parts = space_parts(images.usage, self._collectable, images.read.free)
+        parts = space_parts(images.usage, self._reclaimable, images.read.free)
         self.query_one(StorageBar).show(parts)
         self._show_age()
 

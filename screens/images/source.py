@@ -13,9 +13,10 @@ from moorage.deploy.events import Event
 from moorage.deploy.images.activity import Activity
 from moorage.deploy.images.read import ImagesRead
 from moorage.deploy.images.rows import with_uses
-from moorage.deploy.images.space import collectable_size
+from moorage.deploy.images.space import find_reclaimable, read_trash_if_possible
 from moorage.deploy.operations import Operations
 from moorage.images.details import ImageDetails, NoSuchImageError, image_details
+from moorage.images.space import Reclaimable
 from moorage.images.usage import TagUsage, Usage, measure
 from screens.images.rows import Search
 from tui.events import EventQueue
@@ -56,24 +57,29 @@ class Images:
         activity: Their pushes and pulls, as far as they are known.
         usage: Their sizes, and last pushes and pulls.
         search: Finds them.
+        trash: What is in the trash; None if that is not known.
     """
 
     read: ImagesRead
     activity: Activity
     usage: Usage
     search: Search
+    trash: tuple[TrashedRun, ...] | None = None
 
 
-def prepare(read: ImagesRead, activity: Activity) -> Images:
+def prepare(
+    read: ImagesRead, activity: Activity, trash: tuple[TrashedRun, ...] | None = None
+) -> Images:
     """Measure images and prepare finding them. Takes a moment.
 
     Args:
         read: The images as they were read.
         activity: Their pushes and pulls, as far as they are known.
+        trash: What is in the trash; None if that is not known.
     """
     with beside_keys():
         usage = with_uses(measure(read.stored), activity)
-        return Images(read, activity, usage, Search(usage))
+        return Images(read, activity, usage, Search(usage), trash)
 
 
 def known_details(images: Images, tag: TagUsage) -> ImageDetails | None:
@@ -86,16 +92,6 @@ def known_details(images: Images, tag: TagUsage) -> ImageDetails | None:
     with beside_keys(), suppress(NoSuchImageError):
         return image_details(images.read.stored, images.usage, tag.repository, tag.name, {})
     return None
-
-
-def collectable(images: Images) -> int | None:
-    """Return the bytes that a collection would free now; None if that is not known.
-
-    Args:
-        images: The images.
-    """
-    with beside_keys():
-        return collectable_size(images.read, images.activity)
 
 
 class ImagesOnServers:
@@ -131,7 +127,18 @@ class ImagesOnServers:
         self._open()
         with beside_keys():
             read, activity = self._operations.read_images_and_activity()
-        return prepare(read, activity)
+            trash = read_trash_if_possible(self._operations.deployment, read)
+        return prepare(read, activity, trash)
+
+    def reclaimable(self, images: Images) -> Reclaimable:
+        """Return the space that can be freed. Takes a moment.
+
+        Args:
+            images: The images.
+        """
+        settings = self.collect_settings(images)
+        with beside_keys():
+            return find_reclaimable(images.read, images.activity, images.trash, settings)
 
     def details(self, images: Images, tag: TagUsage) -> ImageDetails:
         """Read everything about a tag's image.

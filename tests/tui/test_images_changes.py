@@ -244,6 +244,7 @@ async def test_the_trash_is_listed_and_restored(alpha: FakeServer, size: tuple[i
     alpha.trash = trash(time.time() - 7200)
     alpha.result = "@number\trestored\t4\n@number\tkept_tags\t1\n@result\tdone\t\n"
     async with images_of(alpha, size) as wizard:
+        await wizard.see("4.8 MiB", "in trash")
         await wizard.press("t")
         await wizard.see("4.8 MiB (5,000,071 bytes) in the trash", "Kept until", "1 blob",
                          "4.8 MiB", "1 repository, 1 tag", "team-a/old:v7",

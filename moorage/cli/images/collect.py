@@ -127,6 +127,7 @@ def command(
 
 
 def _show(output: Output, plan: CollectPlan) -> None:
+    from moorage.deploy.images.rows import kept_untagged_text
     from moorage.units import count_text, duration_text, size_text
 
     this = plan.collection
@@ -150,10 +151,8 @@ def _show(output: Output, plan: CollectPlan) -> None:
             f"All of it can be collected from {at} on."
         )
     if this.kept_untagged:
-        output.message(
-            f"Kept: {count_text(this.kept_untagged, 'manifest')} without a tag, because it is not "
-            "known for 30 days who pulls by digest. --untagged-now does not wait for that."
-        )
+        kept = kept_untagged_text(this.kept_untagged, this.kept_until)
+        output.message(f"{kept} --untagged-now does not wait for that.")
     for repository, manifests in this.unreadable.items():
         digest, why = manifests[0]
         output.message(
@@ -184,6 +183,7 @@ def _as_json(plan: CollectPlan) -> dict[str, object]:
         "manifests": this.manifests,
         "tags": [{"repository": repository, "tag": tag} for repository, tag in this.tags],
         "kept_untagged": this.kept_untagged,
+        "kept_until": time_text(this.kept_until),
         "waiting": {
             "blobs": plan.waiting.blobs,
             "bytes": plan.waiting.size,

@@ -11,12 +11,13 @@ from moorage.cli.plan_view import Line
 from moorage.cli.tables import Cell, aligned
 from moorage.deploy.images.activity import Activity, ImageUse, Use
 from moorage.deploy.images.read import ImagesRead
-from moorage.deploy.images.rows import ImagesList, notes, pushed_by
+from moorage.deploy.images.rows import ImagesList, kept_untagged_text, notes, pushed_by
 from moorage.deploy.images.space import growth_text
 from moorage.deploy.logs.rows import CHECK_REPOSITORY
 from moorage.escape import one_line
 from moorage.images.details import Config, ImageDetails, PlatformImage, Referrer
 from moorage.images.growth import growth_of
+from moorage.images.space import Reclaimable
 from moorage.images.usage import RepositoryUsage, TagUsage
 from moorage.units import age_text, count_text, size_text
 
@@ -28,13 +29,19 @@ _LEFT_OUT = ("own", "digest", "platforms")
 
 
 def list_lines(
-    listed: ImagesList, activity: Activity, *, with_tags: bool, width: int | None = None
+    listed: ImagesList,
+    activity: Activity,
+    found: Reclaimable,
+    *,
+    with_tags: bool,
+    width: int | None = None,
 ) -> Iterator[Line]:
     """Yield images as a table, and the totals.
 
     Args:
         listed: The images.
         activity: The pushes and pulls that are known.
+        found: The space that can be freed.
         with_tags: Whether to show tags instead of repositories.
         width: The columns of the terminal; the table leaves out some of its own to fit.
     """
@@ -51,6 +58,8 @@ def list_lines(
         yield from aligned(fitting([tuple((title, "bold") for title in head), *rows], width))
         yield ("",)
     yield from _total_lines(listed)
+    yield from _reclaimable_lines(found)
+    yield (f"Read from {one_line(str(listed.read.store))}.",)
     yield from _pulls_lines(activity)
 
 
@@ -127,20 +136,33 @@ def _total_lines(listed: ImagesList) -> Iterator[Line]:
     growth = growth_of(listed.read.stored.tree, listed.read.server_time)
     if growth is not None:
         yield (growth_text(growth, listed.read.free),)
-    yield (f"Read from {one_line(str(listed.read.store))}.",)
+
+
+def _reclaimable_lines(found: Reclaimable) -> Iterator[Line]:
+    """Yield what can be freed, and until when manifests without a tag stay."""
+    sizes = (("Collectable", found.collectable), ("In the trash", found.trash))
+    known = [f"{label}: {size_text(size)}." for label, size in sizes if size]
+    if known:
+        yield (" ".join(known),)
+    if kept := kept_untagged_text(found.kept_untagged, found.kept_until):
+        yield (kept,)
 
 
 def _repositories(number: int) -> str:
     return count_text(number, "repository", "repositories")
 
 
-def list_as_json(listed: ImagesList, activity: Activity) -> dict[str, object]:
+def list_as_json(listed: ImagesList, activity: Activity, found: Reclaimable) -> dict[str, object]:
     """Return images as JSON values; see :func:`list_lines`."""
     usage = listed.usage
     return {
         **_read_as_json(listed.read),
         "bytes": usage.size,
         "untagged_bytes": usage.untagged_size,
+        "collectable_bytes": found.collectable,
+        "trash_bytes": found.trash,
+        "kept_untagged": found.kept_untagged,
+        "kept_until": time_text(found.kept_until),
         "free_bytes": listed.read.free,
         "blobs": usage.blobs,
         "growth": _growth_as_json(listed.read),

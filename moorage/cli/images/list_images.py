@@ -6,7 +6,12 @@ from typing import Any
 
 import click
 
-from moorage.cli.images.open_images import open_images, parse_image_arguments, read_images
+from moorage.cli.images.open_images import (
+    open_images,
+    parse_image_arguments,
+    read_images,
+    read_reclaimable,
+)
 from moorage.cli.users.open_users import deployment_arguments
 from moorage.errors import ExitCode
 
@@ -64,10 +69,11 @@ def command(
     pattern = arguments.words[0] if has_pattern else ""
     with open_images(arguments) as runner:
         read, activity = read_images(runner)
+        found = read_reclaimable(runner, read, activity)
     usage = with_uses(measure(read.stored), activity)
     listed = select(read, usage, pattern, Order(sort), with_checks=with_checks)
     if output.as_json:
-        output.emit({"exit_code": int(ExitCode.DONE), **list_as_json(listed, activity)})
+        output.emit({"exit_code": int(ExitCode.DONE), **list_as_json(listed, activity, found)})
         return ExitCode.DONE
     if pattern and not listed.repositories:
         output.message(f"No image matches {pattern}.{below_hint(read, pattern)}")
@@ -75,6 +81,6 @@ def command(
     # The pattern names tags.
     with_tags |= any(len(each.tags) < tags[each.name] for each in listed.repositories)
     shows_tags = with_tags or ":" in pattern
-    for line in list_lines(listed, activity, with_tags=shows_tags, width=output.width):
+    for line in list_lines(listed, activity, found, with_tags=shows_tags, width=output.width):
         output.data(*line)
     return ExitCode.DONE

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from moorage.deploy.images.read import ImagesRead
     from moorage.deploy.images.run import ImagesChange
     from moorage.deploy.plan.store import Store
+    from moorage.images.space import Reclaimable
     from moorage.images.task import Task
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -146,6 +147,23 @@ def read_images(runner: Runner) -> tuple[ImagesRead, Activity]:
     for error in read.unreached:
         runner.output.message(f"{error.server}: {explain(error)}")
     return read, activity
+
+
+def read_reclaimable(runner: Runner, read: ImagesRead, activity: Activity) -> Reclaimable:
+    """Return the space that can be freed.
+
+    Args:
+        runner: The open deployment.
+        read: Its images.
+        activity: The pushes and pulls that are known.
+    """
+    from moorage.deploy.images.run import answers_for_images
+    from moorage.deploy.images.space import find_reclaimable, read_trash_if_possible
+
+    deployment = runner.deployment
+    trash = runner.query(lambda: read_trash_if_possible(deployment, read))
+    settings = answers_for_images(deployment.answers, read.facts).collect
+    return find_reclaimable(read, activity, trash, settings)
 
 
 def run_change(

@@ -6,7 +6,12 @@ from typing import Any
 
 import click
 
-from moorage.cli.images.open_images import open_images, parse_image_arguments, read_images
+from moorage.cli.images.open_images import (
+    open_images,
+    parse_image_arguments,
+    read_images,
+    read_reclaimable,
+)
 from moorage.cli.users.open_users import deployment_arguments
 from moorage.errors import ExitCode
 
@@ -50,10 +55,12 @@ def command(context: click.Context, /, **options: Any) -> int:
         name = parse_image_name(arguments.words[0], read.domain)
         if not name.reference:
             listed = select_repository(read, usage, name.repository)
+            found = read_reclaimable(runner, read, activity)
             if output.as_json:
-                output.emit({"exit_code": int(ExitCode.DONE), **list_as_json(listed, activity)})
+                value = list_as_json(listed, activity, found)
+                output.emit({"exit_code": int(ExitCode.DONE), **value})
             else:
-                for line in list_lines(listed, activity, with_tags=True, width=output.width):
+                for line in list_lines(listed, activity, found, with_tags=True, width=output.width):
                     output.data(*line)
             return ExitCode.DONE
         details = runner.query(

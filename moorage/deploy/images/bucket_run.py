@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import RunEnded
 from moorage.deploy.images.activity import read_activity
-from moorage.deploy.images.bucket import BucketCollector, condemned_in, without_condemned
+from moorage.deploy.images.bucket import BucketCollector
 from moorage.deploy.images.bucket_gates import GateLostError, ServerGates
 from moorage.deploy.images.read import ImagesRead
 from moorage.deploy.record.deployment_json import recorded_on
 from moorage.deploy.run.payload import new_run_id
 from moorage.errors import MoorageError
-from moorage.images.collection import Collection
 from moorage.images.collector import StopError
 from moorage.images.task import Task
 from moorage.images.trash import TrashedRun
@@ -75,19 +74,6 @@ def trash_in_bucket(read: ImagesRead, kept_for: float) -> tuple[TrashedRun, ...]
     return tuple(
         sweep.as_trash(kept_for) for sweep in sweeps if sweep.pieces and not sweep.is_purge
     )
-
-
-def not_in_trash(read: ImagesRead, plan: Collection) -> Collection:
-    """Return a plan without what is listed in a bucket's trash already.
-
-    Args:
-        read: The images in it.
-        plan: The plan.
-    """
-    from moorage.cloud.s3_images_write import Objects, bucket_sweeps
-
-    assert read.bucket is not None
-    return without_condemned(plan, condemned_in(bucket_sweeps(Objects(read.bucket))))
 
 
 def change_in_bucket(

@@ -13,6 +13,7 @@ from moorage.deploy.images.name_pattern import NamePattern
 from moorage.deploy.images.read import ImagesRead, no_such_image
 from moorage.deploy.logs.rows import CHECK_REPOSITORY
 from moorage.images.usage import RepositoryUsage, TagUsage, Usage
+from moorage.units import count_text, date_text
 
 _SAME_PUSH = 60.0
 """Seconds between the time of a tag's file and that of its push in the log, at most."""
@@ -191,6 +192,25 @@ def parse_image_name(text: str, domain: str) -> ImageName:
     folders, _, last = name.rpartition("/")
     last, _, tag = last.partition(":")
     return ImageName("/".join(filter(None, (folders, last))), digest or tag)
+
+
+def kept_untagged_text(count: int, until: float | None) -> str:
+    """Return why manifests without a tag stay and until when; empty if there are none.
+
+    Args:
+        count: The number of manifests.
+        until: When they can be collected, in seconds since 1970; None if that is not known.
+    """
+    if not count:
+        return ""
+    stays, they, are = ("stays", "It", "it is") if count == 1 else ("stay", "They", "they are")
+    text = (
+        f"{count_text(count, 'manifest')} without a tag {stays}, because it is not known for long "
+        "enough who pulls by digest."
+    )
+    if until is not None:
+        text += f" {they} can be collected from {date_text(until)} on, unless {are} pulled."
+    return text
 
 
 def without_registry(text: str, domain: str) -> str:

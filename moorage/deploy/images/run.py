@@ -14,10 +14,10 @@ from moorage.answers.model import Answers
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import RunEnded
 from moorage.deploy.images.activity import read_activity
+from moorage.deploy.images.bucket import without_condemned
 from moorage.deploy.images.bucket_run import (
     change_in_bucket,
     check_all_servers,
-    not_in_trash,
     trash_in_bucket,
 )
 from moorage.deploy.images.read import ImagesRead, read_images
@@ -39,6 +39,7 @@ from moorage.images.collection import (
     tagged_size,
 )
 from moorage.images.read import Stored
+from moorage.images.retention import Pulls
 from moorage.images.settings import unfit_settings
 from moorage.images.task import Task
 from moorage.images.trash import TrashedRun, read_trash
@@ -193,9 +194,8 @@ def plan_collect(
     young = seconds(settings.young) if young is None else young
     limits = Limits(read.server_time, young, untagged, pulls.known_since, takes_untagged)
     trash = read_trash_of(deployment, read)
-    entries = [entry for run in trash for entry in run.entries]
     try:
-        collection = plan_collection(read.stored, limits, pulls.last, trash=entries)
+        collection = collection_of(read, limits, pulls, trash)
     except NothingAliveError as error:
         raise MoorageError(
             "no image is in use there, so nothing is removed: that is more likely a store that is "
@@ -204,15 +204,36 @@ def plan_collect(
             server=read.server,
             code="images_nothing_alive",
         ) from error
-    if read.bucket is not None:
-        collection = not_in_trash(read, collection)
     task = task_of(
         deployment, read, "collect", grace=grace, young=young, untagged=untagged,
         takes_untagged=takes_untagged, purges=purges,
     )  # fmt: skip
-    planned = {entry.digest for entry in (*entries, *collection.entries) if entry.is_content}
+    entries = [*collection.entries, *(entry for run in trash for entry in run.entries)]
+    planned = {entry.digest for entry in entries if entry.is_content}
     waiting = find_waiting(read.stored, limits, pulls.last, planned)
     return CollectPlan(read, collection, task, trash, waiting)
+
+
+def collection_of(
+    read: ImagesRead, limits: Limits, pulls: Pulls, trash: Sequence[TrashedRun]
+) -> Collection:
+    """Return what can go and is not in the trash.
+
+    Args:
+        read: The images.
+        limits: Until when something counts as alive without a tag.
+        pulls: The pulls that are known.
+        trash: What is in the trash.
+
+    Raises:
+        NothingAliveError: See :func:`moorage.images.collection.plan_collection`.
+    """
+    entries = [entry for run in trash for entry in run.entries]
+    found = plan_collection(read.stored, limits, pulls.last, entries)
+    if read.bucket is None:
+        return found
+    # In a bucket, what the trash lists stays in its place until it is emptied.
+    return without_condemned(found, {entry.path for entry in entries if entry.is_content})
 
 
 def answers_for_images(answers: Answers, facts: Facts) -> Answers:

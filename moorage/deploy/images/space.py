@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from moorage.deploy.images.activity import Activity, read_activity
 from moorage.deploy.images.read import ImagesRead, read_images
-from moorage.deploy.images.rows import with_uses
+from moorage.deploy.images.rows import kept_untagged_text, with_uses
+from moorage.durations import seconds
 from moorage.errors import MoorageError
 from moorage.images.alive import Limits
-from moorage.images.collection import NothingAliveError, plan_collection
+from moorage.images.collection import NothingAliveError, untagged_blobs
 from moorage.images.growth import Growth, growth_of
-from moorage.images.space import Kind, Part, space_parts
+from moorage.images.space import Kind, Part, Reclaimable, space_parts
 from moorage.images.usage import Usage, measure
 from moorage.units import size_text
 
 if TYPE_CHECKING:
+    from moorage.answers.model_retention import Collect
     from moorage.deploy.deployment import Deployment
     from moorage.deploy.status.status import Status
+    from moorage.images.trash import TrashedRun
 
 _YEARS = 2 * 365.0
 """Days past which nobody plans for a full disk."""
@@ -33,18 +36,22 @@ class Space:
         read: The images as they were read.
         usage: Their sizes, with last pushes and pulls.
         parts: The parts of the space.
+        reclaimable: The part of it that can be freed.
         growth: How fast they grow; None if not known yet.
     """
 
     read: ImagesRead
     usage: Usage
     parts: tuple[Part, ...]
+    reclaimable: Reclaimable = field(default_factory=Reclaimable)
     growth: Growth | None = field(default=None)
 
     @property
-    def growth_text(self) -> str:
-        """The growth and when the disk will be full, as a sentence."""
-        return growth_text(self.growth, self.read.free)
+    def text(self) -> str:
+        """The growth and when the disk will be full; and how long untagged images are kept."""
+        found = self.reclaimable
+        kept = kept_untagged_text(found.kept_untagged, found.kept_until)
+        return " ".join(filter(None, (growth_text(self.growth, self.read.free), kept)))
 
 
 def read_space(deployment: Deployment) -> Space:
@@ -56,13 +63,17 @@ def read_space(deployment: Deployment) -> Space:
     Raises:
         MoorageError: The images cannot be read.
     """
+    from moorage.deploy.images.run import answers_for_images
+
     facts = deployment.probe_each()
     read = read_images(deployment, facts)
     activity = read_activity(deployment)
     usage = with_uses(measure(read.stored), activity)
-    trash = trash_size(deployment, read)
-    parts = space_parts(usage, collectable_size(read, activity), read.free, trash)
-    return Space(read, usage, parts, growth_of(read.stored.tree, read.server_time))
+    trash = read_trash_if_possible(deployment, read)
+    settings = answers_for_images(deployment.answers, read.facts).collect
+    found = find_reclaimable(read, activity, trash, settings)
+    growth = growth_of(read.stored.tree, read.server_time)
+    return Space(read, usage, space_parts(usage, found, read.free), found, growth)
 
 
 def disk_parts(status: Status) -> tuple[Part, ...]:
@@ -79,25 +90,44 @@ def disk_parts(status: Status) -> tuple[Part, ...]:
     return (used, Part(Kind.FREE, "free", disk.free))
 
 
-def collectable_size(read: ImagesRead, activity: Activity) -> int | None:
-    """Return the bytes that a collection would free now; None if that is not known.
+def find_reclaimable(
+    read: ImagesRead, activity: Activity, trash: Sequence[TrashedRun] | None, settings: Collect
+) -> Reclaimable:
+    """Return the space that can be freed.
 
     Args:
         read: The images.
         activity: Their pushes and pulls, as far as they are known.
+        trash: What is in the trash; None if that is not known.
+        settings: What the answers say about collections.
     """
-    if read.bucket is not None:
-        return None  # what its trash lists is still in place, so parts would overlap
+    from moorage.deploy.images.run import collection_of
+
+    if trash is None and read.bucket is not None:
+        return Reclaimable()  # what it lists is still in its place
     pulls = activity.pulls
-    limits = Limits(read.server_time, known_since=pulls.known_since)
+    limits = Limits(
+        read.server_time, seconds(settings.young), seconds(settings.untagged), pulls.known_since
+    )
+    found = Reclaimable(None, None if trash is None else sum(run.size for run in trash))
+    if read.bucket is not None:
+        listed = {entry.digest for run in trash or () for entry in run.entries if entry.is_content}
+        untagged = untagged_blobs(read.stored)
+        size = sum(untagged.get(digest, 0) for digest in listed)
+        found = Reclaimable(None, size, is_trash_stored=True)
     try:
-        return plan_collection(read.stored, limits, pulls.last).freed
+        plan = collection_of(read, limits, pulls, trash or ())
     except NothingAliveError:
-        return None
+        return found
+    return replace(
+        found, collectable=plan.freed, kept_untagged=plan.kept_untagged, kept_until=plan.kept_until
+    )
 
 
-def trash_size(deployment: Deployment, read: ImagesRead) -> int | None:
-    """Return the bytes in the trash; None if that is not known.
+def read_trash_if_possible(
+    deployment: Deployment, read: ImagesRead
+) -> tuple[TrashedRun, ...] | None:
+    """Return what is in the trash; None if it cannot be read.
 
     Args:
         deployment: The deployment.
@@ -105,10 +135,8 @@ def trash_size(deployment: Deployment, read: ImagesRead) -> int | None:
     """
     from moorage.deploy.images.run import read_trash_of
 
-    if read.bucket is not None:
-        return None
     try:
-        return sum(max(each.size, 0) for each in read_trash_of(deployment, read))
+        return read_trash_of(deployment, read)
     except MoorageError:
         return None
 

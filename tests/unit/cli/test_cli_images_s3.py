@@ -16,6 +16,7 @@ from moto.server import ThreadedMotoServer
 from stored_registry import OCI, StoredRegistry
 
 from moorage.desired import layout
+from moorage.images.collection import untagged_blobs
 
 ONE, TWO = "one.example.test", "two.example.test"
 SECRET = "the-secret-key-of-the-bucket"
@@ -274,7 +275,9 @@ def test_a_cache_on_one_server_stops_it(moorage: Moorage, file: Path, servers: F
     assert refused.json["error"]["server"] == TWO
 
 
-def test_the_trash_of_a_bucket(moorage: Moorage, file: Path, endpoint: str, bucket: str) -> None:
+def test_the_trash_of_a_bucket(
+    moorage: Moorage, file: Path, registry: StoredRegistry, endpoint: str, bucket: str
+) -> None:
     assert "empty" in moorage("images", "trash", str(file)).stdout
     client = boto3.client(
         "s3", endpoint_url=endpoint, region_name="us-east-1",
@@ -285,18 +288,27 @@ def test_the_trash_of_a_bucket(moorage: Moorage, file: Path, endpoint: str, buck
         ["repositories/app/_manifests/tags/old", "", 0, ["x/current/link"]],
         [f"blobs/sha256/aa/{'a' * 64}/data", digest, 1234, []],
     ]
+    stored, size = next(iter(untagged_blobs(registry.read()).items()))
+    value = stored.partition(":")[2]
+    pieces.append([f"blobs/sha256/{value[:2]}/{value}/data", stored, size, []])
     values = {"state": "checked", "at": 1.0, "is_purge": False, "pieces": pieces}
     key = "deep/moorage-trash/20260101-000000-abcd.000/run.json"
     client.put_object(Bucket=bucket, Key=key, Body=json.dumps(values).encode())
     try:
-        value = moorage("images", "trash", str(file), "--json").json
-        assert value["bytes"] == 1234
-        [tag] = value["runs"][0]["tags"]
+        shown = moorage("images", "trash", str(file), "--json").json
+        assert shown["bytes"] == 1234 + size
+        [tag] = shown["runs"][0]["tags"]
         assert (tag["repository"], tag["tag"]) == ("app", "old")
+        # Only what is still stored and not needed again takes up space.
+        assert moorage("images", "list", str(file), "--json").json["trash_bytes"] == size
+        listed = moorage("images", "list", str(file)).stdout
+        assert f"In the trash: {size} B." in listed
         # What is in the trash is not the registry's.
-        assert "moorage-trash" not in moorage("images", "list", str(file)).stdout
+        assert "moorage-trash" not in listed
         client.put_object(Bucket=bucket, Key=key, Body=b"{")
         damaged = moorage("images", "trash", str(file), "--json")
         assert damaged.json["error"]["code"] == "images_unreadable"
+        unknown = moorage("images", "list", str(file), "--json").json
+        assert (unknown["collectable_bytes"], unknown["trash_bytes"]) == (None, None)
     finally:
         client.delete_object(Bucket=bucket, Key=key)

@@ -31,7 +31,9 @@ def in_future(**more: object) -> Limits:
 
 
 def collect(registry: StoredRegistry, limits: Limits, *removed: tuple[str, str]) -> int:
-    collection = plan_collection(registry.read(), limits, removed=removed)
+    for repository, tag in removed:
+        shutil.rmtree(registry.v2 / "repositories" / repository / "_manifests/tags" / tag)
+    collection = plan_collection(registry.read(), limits)
     before = sum(file.stat().st_size for file in registry.v2.glob("blobs/*/*/*/data"))
     sweep = Sweep(registry.root, "run1")
     sweep.prepare(collection.entries)

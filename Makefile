@@ -8,7 +8,7 @@ N ?= 1
 # Write bytecode: it saves several seconds at the start of each test process.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo demo-open demo-down test faults rollback-faults soak-images large-store test-unit check format lab-up lab-down bench screenshots lock
+.PHONY: help setup demo demo-open demo-down test faults rollback-faults soak-images soak-bucket large-store test-unit check format lab-up lab-down bench screenshots lock
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 17
@@ -36,6 +36,9 @@ rollback-faults: setup ## kill and crash a rollback at every step, on two server
 
 soak-images: setup ## collect images 30 times while clients push and pull
 	MOORAGE_SOAK_ROUNDS=$(or $(ROUNDS),30) $(PYTHON) -m pytest -s -q tests/lab/test_images_soak.py
+
+soak-bucket: setup ## push, pull, delete, retain, collect and restore in a bucket for SECONDS=600
+	MOORAGE_SOAK_SECONDS=$(or $(SECONDS),600) $(PYTHON) -m pytest -s -q tests/lab/test_images_bucket_soak.py
 
 large-store: setup ## collect a generated store of 1,000 repositories, compared with a plain model
 	MOORAGE_STORE_REPOSITORIES=$(or $(REPOSITORIES),1000) $(PYTHON) -m pytest -s -q tests/unit/images/test_generated_stores.py

@@ -22,6 +22,17 @@ def size_text(size: float) -> str:
     return f"{value:.{digits}f} {_PREFIXES[place]}"
 
 
+def exact_size(size: int) -> str:
+    """Return a size in two forms, such as 1.2 GiB (1,288,490,188 bytes).
+
+    Args:
+        size: Bytes.
+    """
+    if size < 1024:
+        return count_text(size, "byte")
+    return f"{size_text(size)} ({size:,} bytes)"
+
+
 def count_text(number: int, one: str, many: str = "") -> str:
     """Return a number with its noun, such as 3 tags.
 

@@ -16,20 +16,16 @@ from moorage.deploy.images.run import (
     RestorePlan,
     packages_for,
 )
+from moorage.deploy.images.summary import kept_tags_text, result_text
 from moorage.escape import one_line, printable
 from moorage.images.collection import VERIFY
 from moorage.images.trash import TrashedRun
 from moorage.servers.facts import Facts
 from moorage.servers.run_results import REASONS
-from moorage.units import age_text, count_text, date_text, size_text
+from moorage.units import age_text, count_text, date_text, exact_size
 from screens.images.texts import SHORT_DIGEST
 
 _MOST_LINES = 500
-
-
-def exact_size(size: int) -> str:
-    """Return a size in two forms: ``1.2 GiB (1,288,490,188 bytes)``."""
-    return f"{size_text(size)} ({size:,} bytes)" if size >= 1024 else f"{size:,} bytes"
 
 
 def delete_plan(plan: DeletePlan) -> Content:
@@ -141,43 +137,17 @@ def restore_plan(plan: RestorePlan, names: Collection[str]) -> Content:
 
 
 def change_text(change: ImagesChange, action: str) -> Content:
-    """Return the result of a run that succeeded, in a line.
+    """Return the result of a run that succeeded.
 
     Args:
         change: The result.
         action: The run's action; empty if it is not known.
     """
-    numbers = change.numbers
-    names = {
-        "repositories": ("repository", "repositories"),
-        "tags": ("tag", "tags"),
-    }
-    deleted = [count_text(numbers[key], *words) for key, words in names.items() if numbers.get(key)]
-    if action == "collect" and numbers.get("repositories") == 1:
-        deleted[0] = f"{VERIFY}, which Moorage's own checks had left"  # no other goes
-    parts = [f"Deleted {' and '.join(deleted)}"] if deleted else []
-    if action == "delete" and deleted:
-        parts[0] += ": t shows the trash, which can restore it"
-    if numbers.get("blobs") and action != "delete":
-        blobs = count_text(numbers["blobs"], "blob")
-        parts.append(f"Moved {exact_size(numbers.get('bytes', 0))} in {blobs} to the trash")
-    if numbers.get("purged"):
-        parts.append(f"Freed {exact_size(numbers['purged'])}")
-    if "restored" in numbers:
-        parts.append(
-            f"Restored {count_text(numbers['restored'], 'file or folder', 'files and folders')}"
-        )
-    if numbers.get("held_ms"):
-        parts.append(f"Pushes waited for {numbers['held_ms'] / 1000:.1f} s at most")
-    text = ". ".join(parts) or "The run has ended, and moved nothing"
-    done = Content.styled(f"✓ {text}.", "$text-success")
-    if kept := numbers.get("kept_tags"):
-        them = "it was" if kept == 1 else "they were"
-        done += Content.styled(
-            f"\n! {count_text(kept, 'tag')} not restored, because {them} pushed again.",
-            "$text-warning",
-        )
-    for warning in change.ended.warnings:
+    text = result_text(action, change.numbers)
+    if action == "delete" and (change.numbers.get("tags") or change.numbers.get("repositories")):
+        text += " Trash (t) restores what was deleted."
+    done = Content.styled(f"✓ {text}", "$text-success")
+    for warning in filter(None, (kept_tags_text(change.numbers), *change.ended.warnings)):
         done += Content.styled(f"\n! {printable(warning)}", "$text-warning")
     return done
 

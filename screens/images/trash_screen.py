@@ -16,7 +16,7 @@ from textual.widgets import Static
 from moorage.deploy.images.run import exists
 from moorage.images.read import Stored
 from moorage.images.trash import TrashedRun
-from moorage.units import date_text, size_text
+from moorage.units import date_text, exact_size, size_text
 from screens.images import run_texts, texts
 from tui.actions import bindings
 from tui.widgets.header import HeaderBar
@@ -146,7 +146,7 @@ class TrashScreen(Screen[Restored | None]):
         self._show_title()
 
     def _show_title(self) -> None:
-        size = run_texts.exact_size(sum(run.size for run in self._trash))
+        size = exact_size(sum(run.size for run in self._trash))
         text = f"{size} in the trash" if self._trash else "The trash is empty."
         if marked := self._table.marked:
             text += f", {texts.names_text(marked)} marked"

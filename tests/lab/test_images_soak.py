@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import os
-import random
 import threading
 import time
 
 import pytest
-from image_client import ImageClient
+from busy_client import BusyClient
 from images_at_work import Images, client_of
 from operator_at_work import DOMAIN, Operator
 
@@ -26,7 +25,6 @@ ROUNDS = int(os.environ.get("MOORAGE_SOAK_ROUNDS", "2"))
 CLIENTS = 8
 YOUNG, GRACE = (3.0, 2.0) if ROUNDS == 2 else (15.0, 8.0)
 """Seconds. Real clients need longer for a push on a busy machine."""
-REPOSITORIES = ("team/one", "other")
 
 
 TOOLS = """
@@ -86,56 +84,6 @@ class Tools(threading.Thread):
         self.join()
 
 
-class Client(threading.Thread):
-    """Pushes images of layers from a small pool, so that some were just collected, and pulls them.
-
-    Attributes:
-        failures: Errors, a line each.
-        pushes: The number of pushes.
-        latest: The content of the images it pushed, by repository and tag.
-        images: Sends its requests.
-    """
-
-    def __init__(self, number: int, client: ImageClient, pool: list[bytes]) -> None:
-        super().__init__(daemon=True)
-        self.failures: list[str] = []
-        self.pushes = 0
-        self.latest: dict[tuple[str, str], dict[str, bytes]] = {}
-        self._number = number
-        self.images = client
-        self._pool = pool
-        self._random = random.Random(number)
-        self._ended = threading.Event()
-
-    def run(self) -> None:
-        while not self._ended.is_set():
-            try:
-                self._push_and_pull()
-                self.pushes += 1
-            except Exception as error:
-                self.failures.append(f"{time.strftime('%X')} {error!r}")
-
-    def stop(self) -> None:
-        self._ended.set()
-        self.join()
-
-    def _push_and_pull(self) -> None:
-        choose = self._random
-        repository, source = choose.sample(REPOSITORIES, 2)
-        tag = f"t{self._number}"
-        layers = [choose.choice(self._pool), os.urandom(2000)]
-        pushed = self.images.push(repository, tag, layers, source=source)
-        if choose.randrange(4) == 0:
-            child = self.images.push(repository, "", [*layers, os.urandom(100)])
-            pushed = self.images.index(repository, tag, [pushed, child])
-        content = self.images.pull(repository, tag)
-        assert pushed["digest"] in content
-        self.latest[repository, tag] = content
-        # One that was pushed a while ago.
-        repository, tag = choose.choice(list(self.latest))
-        assert self.images.pull(repository, tag) == self.latest[repository, tag]
-
-
 def test_nobody_notices_a_collection(
     operator: Operator, server: LabServer, request: pytest.FixtureRequest
 ) -> None:
@@ -143,7 +91,7 @@ def test_nobody_notices_a_collection(
     operator.install(answers)
     images = Images(operator, answers)
     pool = [os.urandom(30_000) for _ in range(10)]
-    clients = [Client(number, client_of(operator, server), pool) for number in range(CLIENTS)]
+    clients = [BusyClient(number, [client_of(operator, server)], pool) for number in range(CLIENTS)]
     tools = None
     if ROUNDS > 2:
         tools = Tools(operator, request.getfixturevalue("client"), server)
@@ -174,7 +122,7 @@ def test_nobody_notices_a_collection(
     assert held < 2000
     for client in clients:
         for (repository, tag), content in client.latest.items():
-            assert client.images.pull(repository, tag) == content
+            assert client.images[0].pull(repository, tag) == content
     # Nothing dead is left when the clients are gone.
     time.sleep(YOUNG)
     _, change = images.collect(young=1.0, grace=0.0)

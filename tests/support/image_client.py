@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,7 +31,7 @@ class ImageClient:
 
     Attributes:
         client: Sends the requests.
-        waits: How long each write took, in seconds.
+        waits: How long each request that writes took, in seconds.
     """
 
     client: RegistryClient
@@ -78,7 +79,9 @@ class ImageClient:
         begun = self._ask("POST", path, 201, 202)
         if begun.status == 202:
             location = begun.header("Location") or ""
+            began = time.monotonic()
             done = retry_once(lambda: self.client.put_blob(location, content, digest))
+            self.waits.append(time.monotonic() - began)
             assert done.status == 201, done
         return described
 
@@ -111,6 +114,9 @@ class ImageClient:
         return list(json.loads(answer.body)["repositories"])
 
     def _ask(self, method: str, path: str, *expected: int, **more: Any) -> Answer:
+        began = time.monotonic()
         answer = retry_once(partial(self.client.request, method, path, **more))
+        if method in {"POST", "PUT"}:
+            self.waits.append(time.monotonic() - began)
         assert answer.status in expected, answer
         return answer

@@ -13,6 +13,7 @@ from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
 from moorage.deploy.events import Event, LogLine
 from moorage.deploy.images.read import read_images
+from moorage.deploy.images.retain import plan_retain
 from moorage.deploy.images.run import (
     CollectPlan,
     ImagesChange,
@@ -67,6 +68,14 @@ class Images:
         """Delete tags and repositories."""
         with self.operator.open(self.answers, self._note) as deployment:
             plan = plan_delete(deployment, names)
+            return change_images(deployment, plan.read, plan.task)
+
+    def retain(self) -> ImagesChange | None:
+        """Remove the tags that the retention rules do not keep; None if all stay."""
+        with self.operator.open(self.answers, self._note) as deployment:
+            plan = plan_retain(deployment)
+            if not plan.has_changes:
+                return None
             return change_images(deployment, plan.read, plan.task)
 
     def restore(self, *names: str) -> ImagesChange:

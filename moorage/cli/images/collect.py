@@ -119,7 +119,6 @@ def command(
             plan.read,
             plan.task,
             _as_json(plan),
-            ("blobs", "bytes", "purged", "held_ms"),
             question=question,
             yes=yes,
             dry_run=dry_run,

@@ -61,7 +61,6 @@ def command(context: click.Context, /, *, yes: bool, dry_run: bool, **options: A
             plan.read,
             plan.task,
             _as_json(plan),
-            ("repositories", "tags", "held_ms"),
             question=question,
             yes=yes,
             dry_run=dry_run,

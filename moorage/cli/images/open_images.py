@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -171,7 +171,6 @@ def run_change(
     read: ImagesRead,
     task: Task,
     plan: dict[str, object],
-    what: Sequence[str],
     *,
     question: str,
     yes: bool,
@@ -184,7 +183,6 @@ def run_change(
         read: The images it was planned from.
         task: The task of the run.
         plan: The plan for ``--json``.
-        what: The names of the numbers to print, in order.
         question: The question.
         yes: Whether it is not asked.
         dry_run: Whether to stop here.
@@ -219,7 +217,7 @@ def run_change(
     code = ExitCode.DONE if change.is_complete else ExitCode.FAILED
     if runner.main_thread.is_interrupted and not change.is_good:
         code = ExitCode.INTERRUPTED
-    _print(runner, change, plan, what, code)
+    _print(runner, change, task, plan, code)
     moved = change.numbers.get("bytes", 0)
     if moved and change.is_good and not (task.purges or runner.output.as_json):
         runner.output.data(f"   {_space_text(moved, task.trash)}")
@@ -254,11 +252,12 @@ def show_packages(output: Output, read: ImagesRead) -> None:
 def _print(
     runner: Runner,
     change: ImagesChange,
+    task: Task,
     plan: dict[str, object],
-    what: Sequence[str],
     code: ExitCode,
 ) -> None:
     from moorage.deploy.events import ending_in_words
+    from moorage.deploy.images.summary import kept_tags_text, result_text
     from moorage.servers.run_results import REASONS
 
     output, ended = runner.output, change.ended
@@ -280,47 +279,11 @@ def _print(
     sign = ("✓  ", "green") if change.is_good else ("✗  ", "red")
     if change.is_good and not change.is_complete:
         sign = ("!  ", "yellow")
-    text = numbers_text(change.numbers, what) if change.is_good else ""
-    if not change.is_good:
-        text = ending_in_words(ended.status, ended.step, ended.message)
+    text = ending_in_words(ended.status, ended.step, ended.message)
+    if change.is_good:
+        numbers = change.numbers
+        text = f"{result_text(task.action, numbers)} {kept_tags_text(numbers)}".rstrip()
     output.data(sign, f"{ended.server}  {text}")
     advice = REASONS[ended.code].advice if ended.code in REASONS else ""
     if advice and not change.is_good:
         output.data(f"   {advice}")
-
-
-_TEXTS = {
-    "repositories": ("{} repository deleted", "{} repositories deleted"),
-    "tags": ("{} tag deleted", "{} tags deleted"),
-    "blobs": ("{} blob moved to the trash", "{} blobs moved to the trash"),
-    "restored": ("{} file or folder restored", "{} files and folders restored"),
-    "kept_tags": (
-        "{} tag not restored, because it was pushed again",
-        "{} tags not restored, because they were pushed again",
-    ),
-}
-_ONLY_IF_ANY = frozenset({"repositories", "kept_tags"})
-
-
-def numbers_text(numbers: dict[str, int], what: Sequence[str]) -> str:
-    """Return what a run has done, in words.
-
-    Args:
-        numbers: What it counted.
-        what: The names to tell, in order.
-    """
-    from moorage.units import size_text
-
-    parts = []
-    for name in what:
-        number = numbers.get(name, 0)
-        if name == "bytes":
-            parts.append(f"{size_text(number)} in all")
-        elif name == "purged":
-            parts += [f"{size_text(number)} freed"] if number else []
-        elif name == "held_ms":
-            parts += [f"pushes held for {number / 1000:.1f} s"] if number else []
-        elif number or name not in _ONLY_IF_ANY:
-            one, many = _TEXTS[name]
-            parts.append((one if number == 1 else many).format(number))
-    return ", ".join(parts)

@@ -57,5 +57,5 @@ def command(context: click.Context, /, *, yes: bool, dry_run: bool, **options: A
         question = f"Restore {what}?"
         return run_change(
             runner, plan.read, plan.task, {"names": list(arguments.words)},
-            ("restored", "kept_tags"), question=question, yes=yes, dry_run=dry_run,
+            question=question, yes=yes, dry_run=dry_run,
         )  # fmt: skip

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from moorage.deploy.record.revisions import operator
+from moorage.images.collection import VERIFY
 from moorage.images.task import Task
-from moorage.units import count_text, size_text
+from moorage.units import count_text, exact_size, size_text
 
 _MOST = 10**15
 _NAME = re.compile(r"[a-z_]{1,20}")
@@ -76,6 +77,46 @@ class ImagesSummary:
         parts = [f"collected {size} in {count_text(blobs, 'blob')}"] if blobs else []
         parts += [f"deleted {size_text(purged)} from the trash"] if purged else []
         return ", ".join(parts) or "collected nothing"
+
+
+def result_text(action: str, numbers: Mapping[str, int]) -> str:
+    """Return what a run that succeeded has done, in sentences.
+
+    Args:
+        action: See :class:`Task`; empty if it is not known.
+        numbers: What it counted; see :class:`ImagesChange`.
+    """
+    return ". ".join(_results(action, numbers)) + "."
+
+
+def _results(action: str, numbers: Mapping[str, int]) -> list[str]:
+    counted = (("repositories", "repository", "repositories"), ("tags", "tag", "tags"))
+    deleted = [count_text(numbers[name], *nouns) for name, *nouns in counted if numbers.get(name)]
+    if action == "collect" and numbers.get("repositories"):
+        deleted[0] = f"{VERIFY}, which Moorage's own checks had left"  # no other goes
+    parts = [f"Deleted {' and '.join(deleted)}"] if deleted else []
+    if numbers.get("blobs") and action != "delete":
+        blobs = count_text(numbers["blobs"], "blob")
+        parts.append(f"Moved {exact_size(numbers.get('bytes', 0))} in {blobs} to the trash")
+    if numbers.get("purged"):
+        parts.append(f"Freed {exact_size(numbers['purged'])}")
+    if "restored" in numbers:
+        restored = count_text(numbers["restored"], "file or folder", "files and folders")
+        parts.append(f"Restored {restored}")
+    if numbers.get("held_ms"):
+        parts.append(f"Pushes waited for {numbers['held_ms'] / 1000:.1f} s at most")
+    return parts or ["The run has ended, and moved nothing"]
+
+
+def kept_tags_text(numbers: Mapping[str, int]) -> str:
+    """Return how many tags were not restored and why, as a sentence; empty if all were.
+
+    Args:
+        numbers: What a run counted.
+    """
+    kept = numbers.get("kept_tags", 0)
+    them = "it was" if kept == 1 else "they were"
+    return f"{count_text(kept, 'tag')} not restored, because {them} pushed again." if kept else ""
 
 
 def _joined(verb: str, names: str, end: str = "") -> str:

@@ -23,7 +23,7 @@ DIGEST = f"sha256:{'0' * 64}"
 NUMBERS = (
     "repositories", "tags", "links", "blobs", "bytes", "purged", "restored", "kept_tags", "held_ms"
 )  # fmt: skip
-RESULT = "".join(f"@number\t{name}\t1\n" for name in NUMBERS) + "@result\tdone\n"
+RESULT = "".join(f"@number\t{name}\t1\n" for name in NUMBERS) + "@result\tdone\t\n"
 TRASH = (
     ("repositories/app/_manifests/tags/v1", "", 0),
     ("repositories/old/_manifests", "", 0),
@@ -139,3 +139,22 @@ def test_every_printed_field_is_documented(moorage: Moorage, file: Path, words: 
     assert printed - documented == set()
     assert "exit_code" in _documented("`images list`, and `images show` with a repository only:")
     assert "`images show` with an image has `exit_code`," in section
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        (["collect"], 1, "Deleted moorage-verify, which Moorage's own checks had left"),
+        (["collect"], 1, "Moved 1 byte in 1 blob to the trash. Freed 1 byte."),
+        (["delete", "app:v1"], 1, "Deleted 1 repository and 1 tag."),
+        (["restore"], 1, "Restored 1 file or folder. Pushes waited for 0.0 s at most. 1 tag not "
+                         "restored, because it was pushed again."),
+    ],
+)  # fmt: skip
+def test_the_result_of_a_run_is_said_in_sentences(
+    moorage: Moorage, file: Path, words: list[str], code: int, text: str
+) -> None:
+    command, *names = words
+    outcome = moorage("images", command, str(file), *names, "--yes")
+    assert outcome.code == code
+    assert text in outcome.stdout

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from lab.errors import LabError
 from lab.process import run_program
 
-SUITES = ("bookworm", "trixie")
+SUITES = ("bullseye", "bookworm", "trixie")
 POCKETS = ("-updates", "-security", "-backports")
 _RUNS_PROGRAMS = re.compile(r"(Pre|Post)-Invoke|Pre-Install-Pkgs", re.IGNORECASE)
 

@@ -23,6 +23,7 @@ from moorage.errors import MoorageError
 from moorage.images.alive import CLOCK_STEP
 from moorage.servers.run_results import RunStatus
 
+IS_THOROUGH = bool(os.environ.get("MOORAGE_THOROUGH"))
 pytestmark = pytest.mark.ready("python3")
 
 
@@ -35,6 +36,13 @@ def test_delete_collect_and_restore_with_registry_3(
 
 
 def test_delete_collect_and_restore(operator: Operator, server: LabServer) -> None:
+    _delete_collect_and_restore(operator, server, operator.answers([server]))
+
+
+@pytest.mark.skipif(not IS_THOROUGH, reason="builds another image; MOORAGE_THOROUGH=1 runs it")
+def test_delete_collect_and_restore_on_debian_11(operator: Operator, servers: BootServers) -> None:
+    """Python 3.9, registry 2.7 and nginx 1.18."""
+    [server] = servers(1, suite="bullseye", variant="bare", extra=("python3",))
     _delete_collect_and_restore(operator, server, operator.answers([server]))
 
 
@@ -290,7 +298,7 @@ def _killed_anywhere(
         return outcome.code, outcome.stderr.count("request ")
 
     _, requests = collect(-1)
-    samples = 10 if os.environ.get("MOORAGE_THOROUGH") else 1
+    samples = 10 if IS_THOROUGH else 1
     for number in range(1, samples + 1):
         code, _ = collect(requests * number // (samples + 1))
         assert code == -9

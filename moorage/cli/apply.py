@@ -71,6 +71,12 @@ Examples:
     is_flag=True,
     help="Cut off transfers on the slot the apply needs instead of waiting.",
 )
+@click.option(
+    "--gone",
+    multiple=True,
+    metavar="HOST",
+    help="This server, which left FILE, was uninstalled or no longer exists.",
+)
 @click.option("--no-save", is_flag=True, help="Do not update FILE.")
 @server_options
 @click.pass_context
@@ -90,6 +96,7 @@ def command(
     accept_retention: bool,
     begin_empty: bool,
     end_transfers: bool,
+    gone: tuple[str, ...],
     no_save: bool,
     accepted_host_keys: tuple[str, ...],
 ) -> int:
@@ -139,6 +146,7 @@ def command(
     with open_deployment(
         output, answers, limit=limit, accepted_host_keys=accepted_host_keys
     ) as runner:
+        runner.operations.gone = frozenset(gone)
         runner.operations.look_up_name()
         name = RegistryName.start_check(runner, is_limited=bool(limit))
         accepted = Accepted(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType, TracebackType
@@ -206,6 +206,7 @@ class Deployment:
         *,
         reads_images: bool = True,
         targets: Mapping[str, Target] = MappingProxyType({}),
+        gone: Collection[str] = (),
     ) -> Plan:
         """Return what an apply would do, from known facts.
 
@@ -214,6 +215,11 @@ class Deployment:
             reads_images: Whether to find out what new retention rules remove, and whether a new
                 schedule is valid.
             targets: The programs that an upgrade gives the servers, by label.
+            gone: The servers that left and were uninstalled, or no longer exist, by label.
+
+        Raises:
+            AnswersError: The answers cannot be used.
+            MoorageError: A server that is said to be gone has not left.
         """
         wrong = check_registry(self.answers)
         if wrong:
@@ -225,8 +231,9 @@ class Deployment:
         from moorage.deploy.plan.consequences import change_of_apply, find_consequences
         from moorage.deploy.plan.expectations import expect
         from moorage.deploy.plan.plan import Plan
-        from moorage.deploy.plan.planning import plan_server
+        from moorage.deploy.plan.planning import plan_server, with_record
         from moorage.deploy.plan.programs import NO_TARGET
+        from moorage.deploy.record.left_servers import find_left
         from moorage.deploy.record.revisions import latest
 
         shared = [*facts, *self._facts_of_others(facts)]
@@ -236,8 +243,13 @@ class Deployment:
         if gathered.certificate_key:
             self._learn(gathered.certificate_key)
         gathered = replace(gathered, addresses=self._peers())
+        left = find_left(self.answers, shared, gone)
         servers = tuple(
-            plan_server(self.answers, gathered, each, targets.get(each.server, NO_TARGET))
+            with_record(
+                plan_server(self.answers, gathered, each, targets.get(each.server, NO_TARGET)),
+                self.answers,
+                left,
+            )
             for each in facts
         )
         if reads_images:
@@ -248,12 +260,17 @@ class Deployment:
             servers,
             gathered,
             find_consequences(
-                self.answers, gathered, facts, find_removals(self, facts) if reads_images else ()
+                self.answers,
+                gathered,
+                facts,
+                find_removals(self, facts) if reads_images else (),
+                left=left,
             ),
             revision,
             self.answers.based_on,
             revision.following(self.answers.based_on, change),
             expect(servers, self.answers.rollout, timings.recorded()),
+            left,
         )
 
     def _peers(self) -> dict[str, tuple[str, ...]]:
@@ -337,7 +354,9 @@ class Deployment:
         for server in changed:
             run = self.new_run(server.server, run_id, rollout.on_event)
             rollout.runs.append(run)
-            record = record_of_apply(self.answers, server, run_id, plan.revision, revised)
+            record = record_of_apply(
+                self.answers, server, run_id, plan.revision, revised, left=plan.left
+            )
             stream = payload(server, run_id, record, Timing(gate, gate_seconds(changed)), login)
             threads.append(threading.Thread(target=run.start, args=(stream,), daemon=True))
         self.watch_runs(rollout.runs)

@@ -131,6 +131,7 @@ class Operations:
         facts: The facts from the last probe, by server.
         outcome: The result of the last apply.
         accepted: The consequences of the plan that the operator accepted.
+        gone: The servers that left and are gone, by label, as the operator says.
 
     Args:
         asker: Asks the operator for host keys and secrets.
@@ -151,6 +152,7 @@ class Operations:
         self.facts: dict[str, Facts] = {}
         self.outcome: Outcome | None = None
         self.accepted = NOTHING
+        self.gone: frozenset[str] = frozenset()
         self._on_event = on_event
         self._open_transport = open_transport
         self._deployment: Deployment | None = None
@@ -223,7 +225,7 @@ class Operations:
         try:
             facts = deployment.probe()
             self.facts |= {each.server: each for each in facts}
-            plan = deployment.plan_from(facts)
+            plan = deployment.plan_from(facts, gone=self.gone)
             # With a limit, the records would lack the other servers.
             name = NamePlan() if self._limit else plan_name(deployment)
         except MoorageError as error:

@@ -17,6 +17,8 @@ def commands_of(plan: ServerPlan, change: Change) -> list[str]:
         change: One of its changes.
     """
     quoted = shlex.quote(change.subject)
+    if change.kind is Kind.RECORD:
+        return []
     if change.kind is Kind.FILE:
         return _file(plan, change, quoted)
     if change.kind is Kind.SERVICE:

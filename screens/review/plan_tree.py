@@ -32,6 +32,7 @@ _KINDS = {
     Kind.FILE: "Files",
     Kind.SERVICE: "Services",
     Kind.HOOK: "Hooks",
+    Kind.RECORD: "Record",
 }
 
 

@@ -13,6 +13,7 @@ from moorage.deploy.images.bucket import BucketCollector
 from moorage.deploy.images.bucket_gates import GateLostError, ServerGates
 from moorage.deploy.images.read import ImagesRead
 from moorage.deploy.record.deployment_json import recorded_on
+from moorage.deploy.record.left_servers import check_none_left
 from moorage.deploy.run.payload import new_run_id
 from moorage.errors import MoorageError
 from moorage.images.collector import StopError
@@ -34,7 +35,8 @@ def check_all_servers(read: ImagesRead) -> None:
         read: The images in it.
 
     Raises:
-        MoorageError: One cannot be reached, or is not among those that were named.
+        MoorageError: One cannot be reached, is not among those that were named, or has left the
+            deployment and was not uninstalled.
     """
     if read.unreached:
         error = read.unreached[0]
@@ -47,17 +49,18 @@ def check_all_servers(read: ImagesRead) -> None:
         )
     records = [recorded_on(facts) for facts in read.servers]
     reached = {each.label for each in records}
-    for record in records:
+    for record, facts in zip(records, read.servers, strict=True):
         hosts = {server.host for server in record.servers}
         if missing := sorted(hosts - reached):
             raise MoorageError(
                 f"{len(hosts)} servers use this bucket ({', '.join(sorted(hosts))}), and all of "
                 f"them must take part: {', '.join(missing)} is missing.",
-                advice="Use the answers file, or name all servers with --server. If one has left "
-                "the deployment, uninstall it and apply the answers first.",
+                advice="Use the answers file, or name all servers with --server. If one is no "
+                "longer in the answers, uninstall it and apply these first.",
                 server=record.server,
                 code="images_server_missing",
             )
+        check_none_left(record, facts, reached)
 
 
 def trash_in_bucket(read: ImagesRead, kept_for: float) -> tuple[TrashedRun, ...]:

@@ -31,6 +31,7 @@ from moorage.deploy.record.deployment_json import (
     line_of,
     recorded_digests,
 )
+from moorage.deploy.record.left_servers import find_left
 from moorage.deploy.record.merge import answers_gone_back, catch_up_users
 from moorage.deploy.record.revisions import latest
 from moorage.deploy.run.hooks import hooks_of_apply
@@ -196,15 +197,17 @@ def plan_rollback(deployment: Deployment, rollback: Rollback, every: Sequence[Fa
     )
     revision = latest(every)
     change = replace(change_of_apply(answers, materials, every), rolled_back_to=rollback.revision)
+    left = find_left(answers, every)
     others = [*find_removals(deployment, every), *_programs(rollback.kept, every)]
     return Plan(
         servers,
         materials,
-        find_consequences(answers, materials, every, others, changes_users=False),
+        find_consequences(answers, materials, every, others, changes_users=False, left=left),
         revision,
         answers.based_on,
         revision.following(answers.based_on, change),
         expect(servers, answers.rollout, recorded_timings()),
+        left,
     )
 
 

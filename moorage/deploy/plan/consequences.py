@@ -27,6 +27,7 @@ from moorage.deploy.record.deployment_json import (
     line_of,
     other_domain,
 )
+from moorage.deploy.record.left_servers import LeftServer, recorded_left
 from moorage.deploy.record.revisions import Change, Revision, changed_paths, latest, users_changed
 from moorage.desired import layout
 from moorage.desired.certificates import describe, read_chain
@@ -61,8 +62,10 @@ class Code(StrEnum):
     TLS_ON = "tls_on"
     PORT_CHANGED = "port_changed"
     SERVER_LEFT_OUT = "server_left_out"
+    SERVER_JOINS = "server_joins"
     READ_ONLY = "read_only"
     PULL_THROUGH = "pull_through"
+    SERVER_LEFT_BEFORE = "server_left_before"
     NEW_SERVER = "new_server"
     SERVER_RENAMED = "server_renamed"
     STORAGE_CHANGED = "storage_changed"
@@ -115,10 +118,16 @@ class Consequence:
             servers: The number of servers in the deployment.
         """
         text = f"{self.text} {self.note}." if self.note else self.text
-        names_them = self.code in {Code.SERVER_LEFT_OUT, Code.SERVER_RENAMED, Code.NEW_SERVER}
-        if names_them or not 0 < len(self.servers) < servers:
+        if self.code in _NAME_SERVERS or not 0 < len(self.servers) < servers:
             return text
         return f"{text} ({', '.join(self.servers)})"
+
+
+_NAME_SERVERS = {
+    Code.SERVER_LEFT_OUT, Code.SERVER_LEFT_BEFORE, Code.SERVER_JOINS, Code.SERVER_RENAMED,
+    Code.NEW_SERVER,
+}  # fmt: skip
+"""The consequences whose text has the servers."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +147,7 @@ def find_consequences(
     others: Iterable[Consequence] = (),
     *,
     changes_users: bool = True,
+    left: Iterable[LeftServer] = (),
 ) -> tuple[Consequence, ...]:
     """Return what an apply changes for users and clients, destructive changes first.
 
@@ -147,6 +157,7 @@ def find_consequences(
         every: The facts of each server.
         others: Consequences that cannot be found by these, such as those for images.
         changes_users: Whether the run changes users; a rollback does not.
+        left: The servers that leave, or left before and were not uninstalled.
     """
     found: list[Consequence] = [*others]
     for facts in every:
@@ -155,7 +166,9 @@ def find_consequences(
             found += find(server)
     if changes_users:
         found += _users(answers, materials, every)
-    found += _left_out(answers, every)
+    found += _left_out(left)
+    revision = latest(every)
+    found += _joining(answers, every, revision, base_of(answers, every, revision))
     found += _new_servers(answers, every)
     return _in_order(_joined(found))
 
@@ -697,29 +710,50 @@ def _replaced(
 # --- all servers ----------------------------------------------------------------------------
 
 
-def _left_out(answers: Answers, every: Sequence[Facts]) -> Iterator[Consequence]:
-    """Yield the recorded servers that are no longer in the answers, except renamed ones."""
-    listed = {server.host for server in answers.servers}
-    renamed = {line_of(deployment_record(facts).get("server")) for facts in every}
-    recorded = [each for each in map(as_applied, every) if each is not None]
-    servers = {server.host: server for each in recorded for server in each.servers}
-    for label, server in servers.items():
-        if label not in listed and label not in renamed:
-            shares = any(each.answers.storage.driver == "s3" for each in recorded)
-            yield Consequence(
-                Code.SERVER_LEFT_OUT,
-                f"{label} is no longer part of the deployment: its registry keeps running, but "
-                "gets no more changes.",
-                is_destructive=True,
-                servers=(label,),
-                note=(_WRITES_TO_BUCKET if shares else "")
-                + f"moorage uninstall --server {shlex.quote(server.destination)} removes it",
+def _left_out(left: Iterable[LeftServer]) -> Iterator[Consequence]:
+    """Yield the servers that leave with this apply, and those that left before."""
+    for each in left:
+        note = _WRITES_TO_BUCKET if each.bucket else ""
+        note += f"moorage uninstall --server {shlex.quote(each.server.destination)} removes it"
+        if not each.at:
+            text = (
+                f"{each.label} is no longer part of the deployment: its registry keeps running, "
+                "but gets no more changes."
             )
+        else:
+            text = f"{each.label} left the deployment{each.when}, and was not uninstalled."
+            note += f"; --gone {shlex.quote(each.label)} forgets it if it no longer exists"
+        code = Code.SERVER_LEFT_BEFORE if each.at else Code.SERVER_LEFT_OUT
+        yield Consequence(code, text, not each.at, servers=(each.label,), note=note)
 
 
 _WRITES_TO_BUCKET = (
-    "It still writes to the bucket, so delete and collect no images before it is removed. "
+    "It still writes to the bucket, so no images can be deleted before it is removed. "
 )
+
+
+def _joining(
+    answers: Answers, every: Sequence[Facts], revision: Revision, base: int | None
+) -> Iterator[Consequence]:
+    """Yield the servers that no server's record has."""
+    recorded = [each for each in map(as_applied, every) if each is not None]
+    known = {server.host for each in recorded for server in each.servers}
+    known |= {each.server for each in recorded if each.label in known}
+    left = {each.label: each for facts in every for each in recorded_left(facts)}
+    joining = [each.host for each in answers.servers if each.host not in known or each.host in left]
+    if not recorded:
+        return
+    unseen = [
+        each for each in revision.since(base) if base is not None and "servers" in each.answers
+    ]
+    for label in joining:
+        text = f"{label} joins the deployment."
+        if label in left:
+            text = f"{label}, which left the deployment{left[label].when}, joins it again."
+        note = ""
+        if unseen:
+            note = f"These answers are from before the servers were changed ({unseen[-1]})"
+        yield Consequence(Code.SERVER_JOINS, text, bool(unseen), servers=(label,), note=note)
 
 
 def _new_servers(answers: Answers, every: Sequence[Facts]) -> Iterator[Consequence]:

@@ -11,6 +11,7 @@ from moorage.answers.model import Hook, Moment
 from moorage.deploy.certificates.acme import Ask
 from moorage.deploy.plan.consequences import Consequence
 from moorage.deploy.plan.programs import Program
+from moorage.deploy.record.left_servers import LeftServer
 from moorage.deploy.record.revisions import NO_CHANGE, UNRECORDED, Revision
 from moorage.deploy.record.revisions import Change as Revised
 from moorage.desired.layout import Slot
@@ -40,6 +41,7 @@ class Kind(StrEnum):
     FILE = "file"
     SERVICE = "service"
     HOOK = "hook"
+    RECORD = "record"
 
 
 @dataclass(frozen=True)
@@ -228,6 +230,7 @@ class Plan:
         based_on: The revision the answers are based on; None when they have none.
         revised: The change this apply records, with its new revision.
         expectations: What to expect of the apply: its duration, interruptions and failures.
+        left: The servers that it records as left.
     """
 
     servers: tuple[ServerPlan, ...]
@@ -237,6 +240,7 @@ class Plan:
     based_on: int | None = None
     revised: Revised = NO_CHANGE
     expectations: tuple[Row, ...] = ()
+    left: tuple[LeftServer, ...] = ()
 
     @property
     def has_changes(self) -> bool:
@@ -289,5 +293,6 @@ def summarize(plan: Plan) -> str:
         number(Kind.FILE, Action.REMOVE, "file removed", "files removed") or "no files removed",
         number(Kind.SERVICE, Action.RUN, "service action", "service actions"),
         number(Kind.HOOK, Action.RUN, "hook run", "hooks run"),
+        number(Kind.RECORD, Action.CHANGE, "record updated", "records updated"),
     ]
     return f"{head}: " + ", ".join(part for part in parts if part)

@@ -48,6 +48,7 @@ from moorage.deploy.record.deployment_json import (
     recorded_digests,
     recorded_on,
 )
+from moorage.deploy.record.left_servers import LeftServer, why_record
 from moorage.deploy.run.hooks import change_of, find_lost_hooks, hooks_of_apply, hooks_of_users
 from moorage.desired import layout
 from moorage.desired.build import (
@@ -137,6 +138,20 @@ def plan_server(
         proves=uses_recorded_store(answers, facts),
     )
     return replace(plan, notes=(*plan.notes, *_notes_on_passwords(materials)))
+
+
+def with_record(plan: ServerPlan, answers: Answers, left: Sequence[LeftServer]) -> ServerPlan:
+    """Return a server's plan with the change of its record, where only that changes.
+
+    Args:
+        plan: The server's plan.
+        answers: What the operator decided.
+        left: The servers that the apply records as left.
+    """
+    why = "" if plan.has_changes else why_record(answers, plan.facts, left)
+    if not why:
+        return plan
+    return replace(plan, changes=(Change(Kind.RECORD, Action.CHANGE, layout.DEPLOYMENT, why),))
 
 
 def plan_state(

@@ -12,13 +12,20 @@ from moorage.deploy.plan.plan import ServerPlan
 from moorage.deploy.plan.store import store_record
 from moorage.deploy.record.additions import ADDED_BY_RUNS, found_record
 from moorage.deploy.record.deployment_json import deployment_record, recorded_digests, recorded_part
+from moorage.deploy.record.left_servers import LeftServer, left_record
 from moorage.deploy.record.revisions import Change, Revision, as_record, now
 from moorage.desired import layout
 from moorage.servers.facts import Facts
 
 
 def record_of_apply(
-    answers: Answers, plan: ServerPlan, run_id: str, revision: Revision, change: Change
+    answers: Answers,
+    plan: ServerPlan,
+    run_id: str,
+    revision: Revision,
+    change: Change,
+    *,
+    left: Iterable[LeftServer] = (),
 ) -> dict[str, object]:
     """Return the record of a server after an apply.
 
@@ -28,15 +35,16 @@ def record_of_apply(
         run_id: The run's id.
         revision: The deployment's revision before the apply.
         change: The apply's change, at the time of the apply.
+        left: The servers that left the deployment and were not uninstalled.
     """
     # A switch does not touch the files of the old slot.
-    left = layout.slot_files(plan.slot_from) if plan.slot_from and plan.switches else ()
+    old = layout.slot_files(plan.slot_from) if plan.slot_from and plan.switches else ()
     digests = {
         path: digest
         for path, digest in recorded_digests(plan.facts).items()
         if path.startswith(layout.REGISTRY_ETC + "/")
     }
-    digests |= {file.path: file.digest for file in plan.desired.files if file.path not in left}
+    digests |= {file.path: file.digest for file in plan.desired.files if file.path not in old}
     digests |= {file.path: file.digest for file in plan.writes}
     before = recorded_digests(plan.facts)
     digests |= {path: before[path] for path in plan.stays if path in before}
@@ -66,6 +74,7 @@ def record_of_apply(
             "declared": [user.name for user in answers.credentials.users],
         },
         "digests": digests,
+        "left": left_record(left, change.at, change.by),
     }
     return record | _users_now(plan.facts, record["answers"]) if plan.stays else record
 

@@ -22,6 +22,7 @@ from moorage.deploy.plan.consequences import (
     refusals,
     users_of,
 )
+from moorage.deploy.record.left_servers import find_left
 from moorage.deploy.record.revisions import NO_CHANGE, UNRECORDED, as_record, latest
 from moorage.desired import layout
 from moorage.desired.state import Materials
@@ -87,7 +88,10 @@ def found(
     gathered: Materials | None = None,
 ) -> dict[Code, Consequence]:
     every = facts if isinstance(facts, tuple) else (facts,)
-    return {each.code: each for each in find_consequences(wanted, gathered or materials(), every)}
+    consequences = find_consequences(
+        wanted, gathered or materials(), every, left=find_left(wanted, every)
+    )
+    return {each.code: each for each in consequences}
 
 
 def test_reapplying_has_no_consequences() -> None:
@@ -455,7 +459,7 @@ def test_a_removed_or_renamed_server_is_a_consequence() -> None:
     assert left.servers == ("two",)
     assert left.is_destructive
     assert left.note == (
-        "It still writes to the bucket, so delete and collect no images before it is removed. "
+        "It still writes to the bucket, so no images can be deleted before it is removed. "
         "moorage uninstall --server root@two:2222 removes it"
     )
     renamed = answers(servers=[{"host": "uno"}])

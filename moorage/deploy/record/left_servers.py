@@ -1,0 +1,196 @@
+"""Servers that left a deployment without being uninstalled: the other servers' records keep them.
+
+Their registries keep running. One whose images are in a bucket still writes there, and a collection
+that does not hold its pushes could delete layers that these need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from moorage.answers.model import Answers, Server, Storage
+from moorage.answers.recorded import RecordedServer
+from moorage.deploy.record.deployment_json import (
+    Recorded,
+    as_applied,
+    deployment_record,
+    line_of,
+)
+from moorage.errors import MoorageError
+from moorage.servers.facts import Facts
+
+_MOST = 200
+"""The number of entries that are read from a record."""
+
+
+@dataclass(frozen=True)
+class LeftServer:
+    """A server that left.
+
+    Attributes:
+        server: Its label, and how to reach it.
+        bucket: The bucket with its images; empty if they are in a folder.
+        prefix: The prefix of its objects there.
+        at: When it left, ISO 8601 in UTC; empty if the apply that takes it out is not done yet.
+        by: The operator who took it out; empty likewise.
+    """
+
+    server: RecordedServer
+    bucket: str = ""
+    prefix: str = ""
+    at: str = ""
+    by: str = ""
+
+    @property
+    def label(self) -> str:
+        """Its label."""
+        return self.server.host
+
+    @property
+    def when(self) -> str:
+        """The time and the operator, for display; empty if they are not known."""
+        if not self.at:
+            return ""
+        when = f" on {self.at.replace('T', ' ').removesuffix('Z')} UTC"
+        return f"{when}, by {self.by}" if self.by else when
+
+
+def recorded_left(facts: Facts) -> tuple[LeftServer, ...]:
+    """Return the servers that left, according to a server's record.
+
+    Args:
+        facts: The server's facts. Root there can write anything into its record.
+    """
+    noted = deployment_record(facts).get("left")
+    entries = noted[:_MOST] if isinstance(noted, list) else []
+    found = (_entry(each) for each in entries if isinstance(each, dict))
+    return tuple(each for each in found if each is not None)
+
+
+def _entry(noted: Mapping[str, Any]) -> LeftServer | None:
+    try:
+        server = Server.model_validate({name: noted.get(name) for name in ("host", "user", "port")})
+    except ValueError:
+        return None
+    words = (line_of(noted.get(name)) for name in ("bucket", "prefix", "at", "by"))
+    return LeftServer(RecordedServer(server.host, server.user, server.port), *words)
+
+
+def _bucket_of(storage: Storage) -> tuple[str, str]:
+    """Return the bucket with the images and the prefix there; both empty without a bucket.
+
+    The endpoint does not count, because a store can have several.
+    """
+    s3 = storage.s3
+    if storage.driver != "s3" or s3 is None:
+        return "", ""
+    return s3.bucket, (s3.rootdirectory or "").strip("/")
+
+
+def find_left(
+    answers: Answers, every: Sequence[Facts], gone: Collection[str] = ()
+) -> tuple[LeftServer, ...]:
+    """Return the servers that an apply records as left: earlier ones, and those it takes out.
+
+    Args:
+        answers: What the operator decided.
+        every: The facts of the servers.
+        gone: The labels of servers that were uninstalled, or no longer exist.
+
+    Raises:
+        MoorageError: A server that is said to be gone has not left.
+    """
+    here = {server.host for server in answers.servers}
+    recorded = [each for each in map(as_applied, every) if each is not None]
+    here |= {each.label for each in recorded}
+    found = {each.label: each for facts in every for each in recorded_left(facts)}
+    for record in recorded:
+        bucket = _bucket_of(record.answers.storage)
+        for server in record.servers:
+            found.setdefault(server.host, LeftServer(server, *bucket))
+    left = {label: each for label, each in found.items() if label not in here}
+    if unknown := sorted(set(gone) - left.keys()):
+        names = ", ".join(sorted(left)) or "none"
+        raise MoorageError(
+            f"{', '.join(unknown)} has not left this deployment (left: {names}).",
+            advice="Take it out of the answers first, or use the label that it had there.",
+            code="not_left",
+        )
+    return tuple(each for label, each in left.items() if label not in gone)
+
+
+def left_record(left: Iterable[LeftServer], at: str, by: str) -> list[dict[str, object]]:
+    """Return the servers that left as in a record.
+
+    Args:
+        left: The servers.
+        at: When those left that leave now.
+        by: The operator of this apply.
+    """
+    return [
+        {
+            "host": each.label,
+            **({"user": each.server.user} if each.server.user else {}),
+            **({"port": each.server.port} if each.server.port else {}),
+            "bucket": each.bucket,
+            "prefix": each.prefix,
+            "at": each.at or at,
+            "by": each.by if each.at else by,
+        }
+        for each in left
+    ]
+
+
+def why_record(answers: Answers, facts: Facts, left: Iterable[LeftServer]) -> str:
+    """Return why a server's record has to change although nothing else does; empty if it need not.
+
+    Args:
+        answers: What the operator decided.
+        facts: The server's facts.
+        left: The servers that the apply records as left.
+    """
+    record = as_applied(facts)
+    if record is None:
+        return ""
+    before = {each.label for each in recorded_left(facts)}
+    after = {each.label for each in left}
+    hosts = {each.host for each in record.servers}
+    joined = sorted({each.host for each in answers.servers} - hosts)
+    parts = (
+        _names(after - before, "left"),
+        _names(before - after - {each.host for each in answers.servers}, "gone"),
+        _names(joined, "joined"),
+    )
+    return ", ".join(filter(None, parts))
+
+
+def _names(labels: Iterable[str], verb: str) -> str:
+    names = ", ".join(sorted(labels))
+    return f"{names} {verb}" if names else ""
+
+
+def check_none_left(record: Recorded, facts: Facts, reached: Collection[str]) -> None:
+    """Check that no server that left can still write to a server's bucket.
+
+    Args:
+        record: The server's record.
+        facts: Its facts.
+        reached: The labels of the servers that take part.
+
+    Raises:
+        MoorageError: One can.
+    """
+    here = _bucket_of(record.answers.storage)
+    for each in recorded_left(facts):
+        if each.label in reached or (each.bucket, each.prefix) != here:
+            continue
+        raise MoorageError(
+            f"{each.label} left this deployment{each.when}, and still writes to the same bucket: "
+            "nothing is deleted there while it is not known what its clients push.",
+            advice=f"Uninstall it: moorage uninstall --server {each.server.destination}. Then, or "
+            f"if it no longer exists: moorage apply FILE --gone {each.label}.",
+            server=facts.server,
+            code="images_server_left",
+        )

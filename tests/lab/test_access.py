@@ -18,8 +18,6 @@ from raw_http import Reply, Wire, basic
 from lab import LabError, LabServer
 from lab.machine import say
 
-pytestmark = pytest.mark.ready
-
 USERS = [
     {"name": "admin", "access": "push"},
     {"name": "reader", "access": "pull"},
@@ -36,6 +34,11 @@ CORS = {
     "Access-Control-Allow-Headers": "Authorization, Accept",
 }
 """Lets a page of another site use the registry, which makes nobody's access wider."""
+
+pytestmark = pytest.mark.deployed(
+    registry={"settings": {"http": {"headers": {name: [value] for name, value in CORS.items()}}}},
+    credentials={"users": [{**user, "password": {"generate": True}} for user in USERS]},
+)
 
 PULLS = {
     *((user, repository) for user in ("admin", "reader") for repository in REPOSITORIES),
@@ -98,12 +101,6 @@ class Stage:
 @pytest.fixture
 def stage(operator: Operator, server: LabServer) -> Stage:
     """A registry with users and images."""
-    users = [{**user, "password": {"generate": True}} for user in USERS]
-    settings = {"http": {"headers": {name: [value] for name, value in CORS.items()}}}
-    answers = operator.answers(
-        [server], registry={"settings": settings}, credentials={"users": users}
-    )
-    operator.install(answers)
     stage = Stage(Wire(server.address, DOMAIN), operator.passwords)
     for repository in REPOSITORIES:
         stage.push(repository)

@@ -157,9 +157,9 @@ def test_no_request_damages_the_index_or_fakes_a_user(
     assert failed > sum(each.failed for each in before.hours.values()) + 8
 
 
+@pytest.mark.deployed
 def test_the_service_can_do_nothing_else(operator: Operator, server: LabServer) -> None:
     answers = operator.answers([server])
-    operator.install(answers)
     assert server.run("systemctl is-active moorage-activity.timer").stdout.strip() == "active"
     server.run("systemctl start moorage-activity.service")
     rating = server.run("systemd-analyze security --no-pager moorage-activity.service").stdout

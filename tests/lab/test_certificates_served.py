@@ -70,10 +70,10 @@ def test_a_key_that_does_not_match_is_rejected_before_the_run(
     assert server.run("ls /etc/moorage", check=False).stdout == ""
 
 
+@pytest.mark.deployed
 def test_clients_with_the_cas_certificate_trust_the_private_ca(
     operator: Operator, server: LabServer
 ) -> None:
-    operator.install(operator.answers([server]))
     authority = next((operator.home / "state" / "ca").glob("*/ca.pem"))
     assert "Verify return code: 0 (ok)" in _handshake(server, authority)
 

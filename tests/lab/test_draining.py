@@ -36,8 +36,8 @@ def _files(server: LabServer) -> str:
     ).stdout
 
 
+@pytest.mark.deployed
 def test_a_run_stopped_after_recording_is_done(operator: Operator, server: LabServer) -> None:
-    operator.install(operator.answers([server]))
     large = push_blob(operator.client(server), SIZE)
 
     def stop(event: Event) -> None:
@@ -52,11 +52,11 @@ def test_a_run_stopped_after_recording_is_done(operator: Operator, server: LabSe
         assert _state(server, "moorage-drain-blue") == "active"
 
 
+@pytest.mark.deployed
 def test_a_slow_pull_outlasts_applies(
     operator: Operator, server: LabServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("moorage.deploy.run.payload.RETIRE_SECONDS", 1)
-    operator.install(operator.answers([server]))
     client = operator.client(server)
     blob = push_blob(client, SIZE)
     digest = blob.rpartition(":")[2]

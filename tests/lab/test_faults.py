@@ -124,11 +124,10 @@ def test_a_read_only_file_system_is_named(operator: Operator, server: LabServer)
     assert operator.plan(answers).problems == ()
 
 
-@pytest.mark.ready
+@pytest.mark.deployed
 def test_a_disk_that_fills_up_during_the_run_rolls_back(
     operator: Operator, server: LabServer
 ) -> None:
-    operator.install(operator.answers([server]))
     server.run(
         "cd /etc/moorage/registry && mount -t tmpfs -o size=4k tmpfs green && "
         "head -c 4096 /dev/zero > green/full || true"
@@ -168,10 +167,9 @@ def test_a_store_that_refuses_the_keys_rolls_back(
     assert operator.status(server) == 0
 
 
-@pytest.mark.ready
+@pytest.mark.deployed
 def test_the_facts_show_a_failed_run(operator: Operator, server: LabServer, tmp_path: Any) -> None:
     answers = operator.answers([server])
-    operator.install(answers)
     # Somebody breaks nginx's configuration once the plan was made.
     script = tmp_path / "break.sh"
     script.write_text("#!/bin/sh\necho 'nonsense;' >/etc/nginx/conf.d/broken.conf\n")

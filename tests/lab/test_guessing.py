@@ -117,8 +117,8 @@ def test_an_unknown_name_takes_as_long_as_a_wrong_password(
     assert server.run("tail -n 50 /var/log/nginx/error.log").stdout.count("hiding") == 0
 
 
+@pytest.mark.deployed
 def test_a_repeated_wrong_password_counts_once(operator: Operator, server: LabServer) -> None:
-    operator.install(operator.answers([server]))
     wire = Wire(server.address, DOMAIN)
     with ThreadPoolExecutor(8) as pool:
         asked = pool.map(
@@ -128,10 +128,10 @@ def test_a_repeated_wrong_password_counts_once(operator: Operator, server: LabSe
     assert wire.ask("GET", "/v2/", login=("ci", operator.passwords["ci"])).status == 200
 
 
+@pytest.mark.deployed
 def test_requests_without_a_password_are_never_limited(
     operator: Operator, server: LabServer
 ) -> None:
-    operator.install(operator.answers([server]))
     wire = Wire(server.address, DOMAIN)
     guesses = _guess(wire, 60)
     assert 429 in {reply.status for reply in guesses}
@@ -156,6 +156,7 @@ done
 """
 
 
+@pytest.mark.deployed
 @pytest.mark.parametrize(
     ("to", "source", "other"),
     [
@@ -171,7 +172,6 @@ def test_all_addresses_of_one_client_count_as_one(
     if other:
         added = " ".join((to, *sources, other))
         server.run(f"for each in {added}; do ip -6 addr add $each/128 dev lo nodad; done")
-    operator.install(operator.answers([server]))
 
     def guess(*sources: str) -> list[str]:
         places = [f"[{each}]" if ":" in each else each for each in (to, *sources)]

@@ -26,12 +26,11 @@ SYSTEMCTL = "/usr/local/bin/systemctl"
 ANSWERS_NOTHING = '#!/bin/sh\n[ "$1" = show ] || exec /usr/bin/systemctl "$@"\n'
 
 
-@pytest.mark.ready
+@pytest.mark.deployed
 def test_a_hanging_program_is_killed_on_timeout_and_on_abort(
     operator: Operator, server: LabServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("moorage.deploy.run.payload.STOP_SECONDS", 5)
-    operator.install(operator.answers([server]))
     registry = {"domain": DOMAIN, "settings": {"log": {"level": "debug"}}}
     answers = operator.answers([server], registry=registry)
 

@@ -134,10 +134,10 @@ def test_hooks_run_at_the_right_time_with_their_environment(
     )
 
 
+@pytest.mark.deployed
 def test_a_failing_hook_undoes_the_apply(
     operator: Operator, server: LabServer, scripts: Scripts
 ) -> None:
-    operator.install(_answers(operator, server))
     before = _files(server)
     fails = scripts.hook("fails", "#!/bin/sh\necho no good\nexit 3\n", "after_apply")
 

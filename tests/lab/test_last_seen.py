@@ -120,10 +120,10 @@ def test_the_last_request_and_push_of_each_user(operator: Operator, server: LabS
     assert _seen(operator, answers)["ci"] == found["ci"]
 
 
+@pytest.mark.deployed
 def test_a_server_that_cannot_be_read_does_not_affect_the_others(
     operator: Operator, server: LabServer
 ) -> None:
-    operator.install(operator.answers([server]))
     assert operator.status(server) == 200
     document = operator.answers([server]).model_dump(mode="json")
     document["servers"].append({**document["servers"][0], "host": "127.0.0.1", "port": 1})

@@ -27,11 +27,11 @@ server {{
 """
 
 
+@pytest.mark.deployed
 def test_links_and_folders_in_place_of_files_are_problems(
     operator: Operator, server: LabServer
 ) -> None:
     answers = operator.answers([server])
-    operator.install(answers)
     htpasswd = server.read_file(layout.HTPASSWD)
 
     def said() -> tuple[list[str | None], str]:

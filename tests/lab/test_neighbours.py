@@ -54,9 +54,8 @@ def test_a_neighbouring_site_is_still_served(operator: Operator, server: LabServ
     assert server.read_file("/etc/nginx/sites-enabled/neighbour") == SITE
 
 
-@pytest.mark.ready
+@pytest.mark.deployed
 def test_a_broken_neighbour_rolls_everything_back(operator: Operator, server: LabServer) -> None:
-    operator.install(operator.answers([server]))
     broken = ("/etc/nginx/conf.d/broken.conf", "server { listen 81; nonsense on; }\n")
     before = server.run("find /etc/moorage /etc/nginx -type f | sort | xargs sha256sum").stdout
     answers = operator.answers(

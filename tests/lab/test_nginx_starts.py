@@ -64,12 +64,11 @@ def test_nginx_starts_after_a_first_run_that_fails(operator: Operator, server: L
     _wait_for_both(operator, server)
 
 
-@pytest.mark.ready
+@pytest.mark.deployed
 def test_nginx_starts_after_it_was_killed_and_after_a_reload_that_fails(
     operator: Operator, server: LabServer
 ) -> None:
     answers = operator.answers([server])
-    operator.install(answers)
     server.write_file("/etc/nginx/conf.d/neighbour.conf", NEIGHBOUR)
     server.run("systemctl reload nginx")
 

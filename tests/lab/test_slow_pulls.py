@@ -26,8 +26,8 @@ def _wait_until_answered(slow: SlowPulls) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.deployed
 def test_slow_pulls_use_no_disk_and_bounded_memory(operator: Operator, server: LabServer) -> None:
-    operator.install(operator.answers([server]))
     client = operator.client(server)
     large, small = push_blob(client, 200 * MiB), push_blob(client, 4 * MiB)
 

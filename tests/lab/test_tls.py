@@ -54,10 +54,10 @@ def _curl(server: LabServer, url: str, *options: str, port: int = 443) -> str:
     ).stdout  # fmt: skip
 
 
+@pytest.mark.deployed
 def test_the_intermediate_profile_and_the_modern_one(
     operator: Operator, server: LabServer, tmp_path: Path
 ) -> None:
-    operator.install(operator.answers([server]))
     versions, suites = _offered(server)
     assert versions == {"TLSv1.2", "TLSv1.3"}
     assert suites == ECDSA | PROFILE_13
@@ -100,9 +100,8 @@ def test_newer_debian_offers_the_hybrid_key_exchange(
     assert _offered(machine) == ({"TLSv1.2", "TLSv1.3"}, ECDSA | PROFILE_13)
 
 
+@pytest.mark.deployed
 def test_http_redirects_to_https_except_for_acme(operator: Operator, server: LabServer) -> None:
-    answers = operator.answers([server])
-    operator.install(answers)
     answer = _curl(server, f"http://{DOMAIN}/v2/_catalog?n=5")
     assert " 301 " in answer
     assert f"Location: https://{DOMAIN}/v2/_catalog?n=5" in answer

@@ -18,8 +18,8 @@ from lab.machine import say
 pytestmark = pytest.mark.ready
 
 
+@pytest.mark.deployed
 def test_switching_slots_fails_no_request(operator: Operator, server: LabServer) -> None:
-    operator.install(operator.answers([server]))
     client = operator.client(server)
     with Traffic([client] * 4) as traffic:
         for level in ("debug", "info", "warn"):
@@ -30,8 +30,8 @@ def test_switching_slots_fails_no_request(operator: Operator, server: LabServer)
     assert traffic.failures == []
 
 
+@pytest.mark.deployed
 def test_an_upload_in_progress_survives_a_switch(operator: Operator, server: LabServer) -> None:
-    operator.install(operator.answers([server]))
     client = operator.client(server)
     blob = os.urandom(8 * 1024**2)
     digest = "sha256:" + hashlib.sha256(blob).hexdigest()

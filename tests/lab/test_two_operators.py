@@ -147,11 +147,11 @@ def test_changes_by_others_are_shown_and_undone_only_when_accepted(
     assert server.run(f"test -e {root}/sha256/aa/link", check=False).returncode == 0
 
 
+@pytest.mark.deployed
 def test_two_plans_of_one_revision_are_not_both_applied(
     operator: Operator, server: LabServer
 ) -> None:
     first = operator.answers([server])
-    operator.install(first)
     second = first.model_copy(
         update={"registry": first.registry.model_copy(update={"redirect_http": False})}
     )

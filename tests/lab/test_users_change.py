@@ -230,10 +230,10 @@ def test_an_apply_keeps_users_added_on_servers_and_removes_those_deleted_from_th
     assert operator.apply(fewer).plan.has_changes is False
 
 
+@pytest.mark.deployed
 def test_an_apr1_and_a_sha_hash_log_in(operator: Operator, server: LabServer) -> None:
     from passlib.hash import apr_md5_crypt, sha256_crypt, sha512_crypt
 
-    operator.install(operator.answers([server]))
     harbour = Harbour(operator, operator.answers([server]), [server])
     for number, scheme in enumerate((apr_md5_crypt, sha256_crypt, sha512_crypt)):
         name, password = f"user{number}", Secret(f"an old password {number}")
@@ -244,10 +244,10 @@ def test_an_apr1_and_a_sha_hash_log_in(operator: Operator, server: LabServer) ->
     assert operator.status(server, user="user0", domain=DOMAIN, password="wrong one") == 401
 
 
+@pytest.mark.deployed
 def test_a_staged_change_is_not_active_yet(operator: Operator, server: LabServer) -> None:
     # nginx reads the password file at every request: it must not be in place before the switch.
     answers = operator.answers([server])
-    operator.install(answers)
     harbour = Harbour(operator, answers, [server])
     assert harbour.change(harbour.new("ana")).is_good
     seen: list[int] = []

@@ -41,11 +41,11 @@ def _push_and_pull(client: RegistryClient, repository: str) -> int:
     return 3
 
 
+@pytest.mark.deployed
 def test_twenty_changes_fail_no_request(
     operator: Operator, server: LabServer, client: LabServer, tmp_path: Path
 ) -> None:
     answers = operator.answers([server])
-    operator.install(answers)
     operator.trust(client, server)
     log_in(client, "ci", operator.passwords["ci"])
     image = build_small_image(tmp_path / "small.tar")

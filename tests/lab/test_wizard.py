@@ -144,11 +144,10 @@ def test_from_nothing_to_done_by_keystrokes_alone(
     again.see("Connect to a server")
 
 
-@pytest.mark.ready
+@pytest.mark.deployed
 def test_a_deployment_can_be_opened_from_its_server(
     workstation: Workstation, server: LabServer, operator: Operator
 ) -> None:
-    operator.install(operator.answers([server]))
     (workstation.home / "known_hosts").write_text(server.known_hosts_line() + "\n")
     terminal = workstation.wizard(size=(80, 24))
     terminal.see("New deployment")

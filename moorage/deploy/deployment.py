@@ -233,10 +233,11 @@ class Deployment:
         from moorage.deploy.plan.plan import Plan
         from moorage.deploy.plan.planning import plan_server, with_record
         from moorage.deploy.plan.programs import NO_TARGET
-        from moorage.deploy.record.left_servers import find_left
+        from moorage.deploy.record.left_servers import find_left, members, members_first
         from moorage.deploy.record.revisions import latest
 
-        shared = [*facts, *self._facts_of_others(facts)]
+        shared = members_first([*facts, *self._facts_of_others(facts)])
+        inside = {each.server for each in members(shared)}
         gathered = materials.gather(self.answers, shared, self._resolve, self._checks.verify)
         self._learn(gathered.http_secret, gathered.auth_key, *gathered.secrets.values())
         self._learn(*gathered.generated.values())
@@ -249,6 +250,7 @@ class Deployment:
                 plan_server(self.answers, gathered, each, targets.get(each.server, NO_TARGET)),
                 self.answers,
                 left,
+                joins=each.server not in inside,
             )
             for each in facts
         )

@@ -16,7 +16,7 @@ from moorage.answers.secrets import Generated, Hash, PasswordReference, Secret, 
 from moorage.answers.ssl import acme_references
 from moorage.deploy.certificates import ca
 from moorage.deploy.plan.platform import scheme_for
-from moorage.deploy.record.deployment_json import deployment_record
+from moorage.deploy.record.left_servers import read_user_lists
 from moorage.deploy.run.hooks import read_scripts
 from moorage.desired import layout
 from moorage.desired.certificates import find_faults, pem_fault, read_chain
@@ -27,7 +27,7 @@ from moorage.errors import AnswersError, Problem
 from moorage.local_file import LocalFileError, open_file, read_file
 from moorage.registry_keys import secret_fault
 from moorage.servers.facts import Facts
-from moorage.users.on_servers import USER_FILES, UserList, latest_users, read_user_list
+from moorage.users.on_servers import USER_FILES, UserList, latest_users
 from moorage.users.passwords import (
     Scheme,
     generate_password,
@@ -69,8 +69,7 @@ def gather(
         AnswersError: A certificate, key, hook, image archive or password cannot be used.
     """
     resolved = _resolve_all(answers, resolve)
-    user_lists = [read_user_list(each, deployment_record(each)) for each in facts]
-    current = latest_users(user_lists)
+    current = latest_users(read_user_lists(facts))
     users, generated, weak = _users(answers, current, resolve, verify, scheme_for(facts))
     changes_users = current is None or frozenset(users) != frozenset(current.users)
     certificate = _certificate(answers, facts, resolve)

@@ -42,6 +42,7 @@ class UserList:
         has_drifted: Whether its files differ from what Moorage last wrote; always false during a
             run, which writes them.
         run: The ID of the run in progress there; empty if there is none.
+        has_left: Whether the server is not part of the deployment, according to the others.
     """
 
     server: str
@@ -52,6 +53,7 @@ class UserList:
     is_deployed: bool = True
     has_drifted: bool = False
     run: str = ""
+    has_left: bool = False
 
     def is_same_as(self, other: UserList) -> bool:
         """Return whether both servers have the same users with the same access."""
@@ -95,12 +97,13 @@ def _names(noted: object) -> frozenset[str]:
 def latest_users(user_lists: Sequence[UserList]) -> UserList | None:
     """Return the list with the latest change; None if no server has a deployment or users.
 
-    If several have it, prefer one that was not edited by hand since.
+    A server that has left does not count beside the others, however often its users were changed.
+    If several have the latest change, prefer one that was not edited by hand since.
     """
     deployed = [each for each in user_lists if each.is_deployed or each.users]
     return max(
         deployed, key=lambda each: (
-            each.is_deployed, each.revision, not (each.has_drifted or each.run)
+            each.is_deployed, not each.has_left, each.revision, not (each.has_drifted or each.run)
         ),
         default=None,
     )  # fmt: skip
@@ -115,7 +118,7 @@ def statuses(user_lists: Sequence[UserList]) -> dict[str, UsersStatus]:
             found[each.server] = UsersStatus.CHANGING
         elif newest is None or each.is_same_as(newest):
             found[each.server] = UsersStatus.UP_TO_DATE
-        elif each.revision < newest.revision:
+        elif each.has_left or each.revision < newest.revision:
             found[each.server] = UsersStatus.OUTDATED
         else:
             found[each.server] = UsersStatus.MODIFIED

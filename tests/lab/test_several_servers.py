@@ -17,7 +17,9 @@ from moorage.answers.model import Answers
 from moorage.deploy.events import Event, StepBegan
 from moorage.deploy.images.run import read_to_move
 from moorage.deploy.plan.consequences import Code
+from moorage.deploy.users.change import change_users, plan_change, read_users
 from moorage.errors import ExitCode, MoorageError
+from moorage.users import edits
 
 pytestmark = pytest.mark.ready
 FOLDERS = ("/var/lib/moorage", "/var/lib/moorage/runs", "/etc/moorage")
@@ -102,7 +104,7 @@ def test_docker_and_package_servers_share_a_bucket(
         assert strict.refused == []
 
 
-def test_a_server_that_left_and_joins_again_gets_the_newer_users(
+def test_a_server_that_left_and_joins_again_gets_the_users_of_the_others(
     operator: Operator, servers: Any, s3: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = machines = servers(2)
@@ -126,7 +128,24 @@ def test_a_server_that_left_and_joins_again_gets_the_newer_users(
     assert operator.status(second, user="bob") == 401
     assert operator.status(first, user="bob") == 200  # It keeps running as it was.
 
-    operator.install(of(*machines, users=[ci]))
+    # Its users change more often than those of the server that stayed.
+    with operator.open(of(first, users=[ci])) as deployment:
+        for name in ("eve", "zoe"):
+            read = read_users(deployment)
+            ci_there = next(user for user in read.users if user.name == "ci")
+            users = edits.add(read.users, replace(ci_there, name=name))
+            assert change_users(deployment, plan_change(read, users)).is_good
+    operator.passwords["eve"] = operator.passwords["ci"]
+    assert operator.status(first, user="eve") == 200
+
+    both = of(*machines, users=[ci])
+    outcome = operator.install(both)
+    told = {each.code: each for each in outcome.plan.consequences}
+    assert told[Code.USERS_DISCARDED].users == ("bob", "eve", "zoe")
+    assert told[Code.USERS_REMOVED].users == ("bob", "eve", "zoe")
+    assert told[Code.SERVER_JOINS].servers == (first.address,)
+    assert not operator.plan(both).has_changes
+    assert [operator.status(each, user="eve") for each in machines] == [401, 401]
     assert [operator.status(each, user="bob") for each in machines] == [401, 401]
     assert [operator.status(each) for each in machines] == [200, 200]
 

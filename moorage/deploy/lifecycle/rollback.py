@@ -31,7 +31,7 @@ from moorage.deploy.record.deployment_json import (
     line_of,
     recorded_digests,
 )
-from moorage.deploy.record.left_servers import find_left
+from moorage.deploy.record.left_servers import find_left, read_user_lists
 from moorage.deploy.record.merge import answers_gone_back, catch_up_users
 from moorage.deploy.record.revisions import latest
 from moorage.deploy.run.hooks import hooks_of_apply
@@ -181,7 +181,7 @@ def plan_rollback(deployment: Deployment, rollback: Rollback, every: Sequence[Fa
         ServersFailed: A server cannot be read.
     """
     answers = deployment.answers
-    current = latest_users([read_user_list(each, deployment_record(each)) for each in every])
+    current = latest_users(read_user_lists(every))
     certificate = next(filter(None, map(_certificate_after, rollback.kept, every)), None)
     materials = Materials(
         http_secret=Secret(""),

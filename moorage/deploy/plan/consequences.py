@@ -27,7 +27,7 @@ from moorage.deploy.record.deployment_json import (
     line_of,
     other_domain,
 )
-from moorage.deploy.record.left_servers import LeftServer, recorded_left
+from moorage.deploy.record.left_servers import LeftServer, members, read_user_lists, recorded_left
 from moorage.deploy.record.revisions import Change, Revision, changed_paths, latest, users_changed
 from moorage.desired import layout
 from moorage.desired.certificates import describe, read_chain
@@ -37,7 +37,7 @@ from moorage.desired.users import RegistryUser
 from moorage.errors import MoorageError
 from moorage.registry_keys import registry_version
 from moorage.servers.facts import Facts
-from moorage.users.on_servers import UserList, latest_users, read_user_list
+from moorage.users.on_servers import UserList, latest_users
 
 Need = Literal["removals", "regained", "begin_empty", "retention"]
 """What the operator has to accept explicitly: a field of :class:`Accepted`."""
@@ -52,6 +52,7 @@ class Code(StrEnum):
     RETENTION_REMOVES = "retention_removes"
     RETENTION_UNKNOWN = "retention_unknown"
     USERS_REMOVED = "users_removed"
+    USERS_DISCARDED = "users_discarded"
     ACCESS_REGAINED = "access_regained"
     USERS_DISABLED = "users_disabled"
     ACCESS_REDUCED = "access_reduced"
@@ -124,8 +125,8 @@ class Consequence:
 
 
 _NAME_SERVERS = {
-    Code.SERVER_LEFT_OUT, Code.SERVER_LEFT_BEFORE, Code.SERVER_JOINS, Code.SERVER_RENAMED,
-    Code.NEW_SERVER,
+    Code.USERS_DISCARDED, Code.SERVER_LEFT_OUT, Code.SERVER_LEFT_BEFORE, Code.SERVER_JOINS,
+    Code.SERVER_RENAMED, Code.NEW_SERVER,
 }  # fmt: skip
 """The consequences whose text has the servers."""
 
@@ -272,7 +273,7 @@ def change_of_apply(answers: Answers, materials: Materials, every: Sequence[Fact
         materials: The desired users.
         every: The facts of each server.
     """
-    current = latest_users([read_user_list(facts, deployment_record(facts)) for facts in every])
+    current = latest_users(read_user_lists(every))
     places = {
         place
         for recorded in map(as_applied, every)
@@ -293,13 +294,14 @@ def _recorded(facts: Facts) -> Answers | None:
 
 
 def _users(answers: Answers, materials: Materials, every: Sequence[Facts]) -> Iterator[Consequence]:
-    user_lists = [read_user_list(facts, deployment_record(facts)) for facts in every]
+    user_lists = read_user_lists(every)
     current = latest_users(user_lists)
     desired = {user.name: user for user in materials.users}
     existing = {user.name: user for user in current.users} if current else {}
     revision = latest(every)
     base = base_of(answers, every, revision)
     yield from _removed(user_lists, desired, revision, base)
+    yield from _discarded(user_lists, current)
     added = [name for name in desired if name not in existing]
     pairs = [(existing[name], user) for name, user in desired.items() if name in existing]
     yield from _regained(existing, desired, revision.since(base))
@@ -377,6 +379,24 @@ def _removed(
         needs="removals" if unknown else None,
         unknown=unknown,
     )  # fmt: skip
+
+
+def _discarded(user_lists: Sequence[UserList], current: UserList | None) -> Iterator[Consequence]:
+    """Yield the users that a server has changed while it was not part of the deployment."""
+    for each in user_lists:
+        if current is None or not each.has_left or each.revision <= current.revision:
+            continue
+        changed = users_changed(current.users, each.users)
+        names = sorted({*changed.added, *changed.removed, *changed.changed})
+        if names:
+            yield Consequence(
+                Code.USERS_DISCARDED,
+                f"Users that were changed on {each.server} while it was not part of the deployment "
+                f"get what they have on {current.server}: {', '.join(names)}.",
+                is_destructive=True,
+                users=tuple(names),
+                servers=(each.server,),
+            )
 
 
 def _regained(
@@ -736,7 +756,7 @@ def _joining(
     answers: Answers, every: Sequence[Facts], revision: Revision, base: int | None
 ) -> Iterator[Consequence]:
     """Yield the servers that no server's record has."""
-    recorded = [each for each in map(as_applied, every) if each is not None]
+    recorded = [each for each in map(as_applied, members(every)) if each is not None]
     known = {server.host for each in recorded for server in each.servers}
     known |= {each.server for each in recorded if each.label in known}
     left = {each.label: each for facts in every for each in recorded_left(facts)}

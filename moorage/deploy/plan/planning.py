@@ -140,15 +140,18 @@ def plan_server(
     return replace(plan, notes=(*plan.notes, *_notes_on_passwords(materials)))
 
 
-def with_record(plan: ServerPlan, answers: Answers, left: Sequence[LeftServer]) -> ServerPlan:
+def with_record(
+    plan: ServerPlan, answers: Answers, left: Sequence[LeftServer], *, joins: bool = False
+) -> ServerPlan:
     """Return a server's plan with the change of its record, where only that changes.
 
     Args:
         plan: The server's plan.
         answers: What the operator decided.
         left: The servers that the apply records as left.
+        joins: Whether the server is not part of the deployment, according to the others.
     """
-    why = "" if plan.has_changes else why_record(answers, plan.facts, left)
+    why = "" if plan.has_changes else why_record(answers, plan.facts, left, joins=joins)
     if not why:
         return plan
     return replace(plan, changes=(Change(Kind.RECORD, Action.CHANGE, layout.DEPLOYMENT, why),))

@@ -7,7 +7,7 @@ that does not hold its pushes could delete layers that these need.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from moorage.answers.model import Answers, Server, Storage
@@ -20,6 +20,7 @@ from moorage.deploy.record.deployment_json import (
 )
 from moorage.errors import MoorageError
 from moorage.servers.facts import Facts
+from moorage.users.on_servers import UserList, read_user_list
 
 _MOST = 200
 """The number of entries that are read from a record."""
@@ -89,6 +90,50 @@ def _bucket_of(storage: Storage) -> tuple[str, str]:
     return s3.bucket, (s3.rootdirectory or "").strip("/")
 
 
+def members(every: Iterable[Facts]) -> tuple[Facts, ...]:
+    """Return the servers that are part of the deployment, according to the others; else all.
+
+    A server that left still has the other servers in its own record, but is in none of theirs.
+
+    Args:
+        every: The facts of the servers.
+    """
+    servers = tuple(every)
+    records = [(each, as_applied(each)) for each in servers]
+    found = []
+    for facts, record in records:
+        names = {facts.server, record.label if record is not None else facts.server}
+        others = [other for each, other in records if each is not facts and other is not None]
+        if not others or any(names & {each.host for each in other.servers} for other in others):
+            found.append(facts)
+    return tuple(found) or servers
+
+
+def members_first(every: Iterable[Facts]) -> tuple[Facts, ...]:
+    """Return the servers, those that are part of the deployment first.
+
+    Args:
+        every: The facts of the servers.
+    """
+    servers = tuple(every)
+    inside = members(servers)
+    return (*inside, *(each for each in servers if each not in inside))
+
+
+def read_user_lists(every: Iterable[Facts]) -> tuple[UserList, ...]:
+    """Return the users on each server.
+
+    Args:
+        every: The facts of the servers.
+    """
+    servers = tuple(every)
+    inside = {each.server for each in members(servers)}
+    return tuple(
+        replace(read_user_list(each, deployment_record(each)), has_left=each.server not in inside)
+        for each in servers
+    )
+
+
 def find_left(
     answers: Answers, every: Sequence[Facts], gone: Collection[str] = ()
 ) -> tuple[LeftServer, ...]:
@@ -103,9 +148,10 @@ def find_left(
         MoorageError: A server that is said to be gone has not left.
     """
     here = {server.host for server in answers.servers}
-    recorded = [each for each in map(as_applied, every) if each is not None]
-    here |= {each.label for each in recorded}
-    found = {each.label: each for facts in every for each in recorded_left(facts)}
+    here |= {each.label for each in map(as_applied, every) if each is not None}
+    inside = members(every)
+    recorded = [each for each in map(as_applied, inside) if each is not None]
+    found = {each.label: each for facts in inside for each in recorded_left(facts)}
     for record in recorded:
         bucket = _bucket_of(record.answers.storage)
         for server in record.servers:
@@ -143,13 +189,16 @@ def left_record(left: Iterable[LeftServer], at: str, by: str) -> list[dict[str, 
     ]
 
 
-def why_record(answers: Answers, facts: Facts, left: Iterable[LeftServer]) -> str:
+def why_record(
+    answers: Answers, facts: Facts, left: Iterable[LeftServer], *, joins: bool = False
+) -> str:
     """Return why a server's record has to change although nothing else does; empty if it need not.
 
     Args:
         answers: What the operator decided.
         facts: The server's facts.
         left: The servers that the apply records as left.
+        joins: Whether the server is not part of the deployment, according to the others.
     """
     record = as_applied(facts)
     if record is None:
@@ -157,7 +206,8 @@ def why_record(answers: Answers, facts: Facts, left: Iterable[LeftServer]) -> st
     before = {each.label for each in recorded_left(facts)}
     after = {each.label for each in left}
     hosts = {each.host for each in record.servers}
-    joined = sorted({each.host for each in answers.servers} - hosts)
+    joined = {each.host for each in answers.servers} - hosts
+    joined |= {facts.server} if joins else set()
     parts = (
         _names(after - before, "left"),
         _names(before - after - {each.host for each in answers.servers}, "gone"),

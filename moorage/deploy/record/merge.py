@@ -17,12 +17,13 @@ from moorage.answers.record import without_secrets
 from moorage.answers.recorded import has_operator_only_part, is_operator_only
 from moorage.answers.secrets import Hash, is_reference
 from moorage.deploy.plan.plan import Plan
-from moorage.deploy.record.deployment_json import Recorded, deployment_record, recorded_on
+from moorage.deploy.record.deployment_json import Recorded, recorded_on
+from moorage.deploy.record.left_servers import members, read_user_lists
 from moorage.deploy.record.revisions import revision_of
 from moorage.desired.users import RegistryUser
 from moorage.errors import MoorageError
 from moorage.users.answers_sync import KEEP_PASSWORD
-from moorage.users.on_servers import latest_users, read_user_list
+from moorage.users.on_servers import latest_users
 
 _LOCAL = {"dns", "ssl.private_ca"}
 """What depends on this machine, besides the fields marked as the operator's own."""
@@ -62,7 +63,7 @@ def catch_up(answers: Answers, plan: Plan) -> CaughtUp:
     with_users = catch_up_users(answers, plan)
     caught, names = with_users.answers, with_users.users
     try:
-        recorded = recorded_on(max(every, key=lambda each: revision_of(each).number))
+        recorded = recorded_on(max(members(every), key=lambda each: revision_of(each).number))
     except MoorageError:
         return CaughtUp(caught, names)
     taken, left = [], []
@@ -90,8 +91,7 @@ def catch_up_users(answers: Answers, plan: Plan) -> CaughtUp:
         plan: A current plan.
     """
     every = [server.facts for server in plan.servers]
-    user_lists = [read_user_list(facts, deployment_record(facts)) for facts in every]
-    current = latest_users(user_lists)
+    current = latest_users(read_user_lists(every))
     existing = {user.name: user for user in current.users} if current else {}
     touched = {name for each in plan.missed
                for name in (*each.added, *each.removed, *each.changed)}  # fmt: skip

@@ -17,6 +17,7 @@ from typing import Any
 from moorage.answers.model import Answers
 from moorage.answers.record import without_secrets
 from moorage.deploy.record.deployment_json import deployment_record, line_of
+from moorage.deploy.record.left_servers import members
 from moorage.desired.users import RegistryUser
 from moorage.servers.facts import Facts
 
@@ -157,9 +158,16 @@ def revision_in(record: Mapping[str, Any]) -> Revision:
 
 
 def latest(every: Iterable[Facts]) -> Revision:
-    """Return the deployment's revision: the latest of its servers'."""
-    found = [revision_of(facts) for facts in every]
-    return max(found, key=lambda each: each.number, default=UNRECORDED)
+    """Return the deployment's revision: the latest of its servers'.
+
+    One that left can have a higher number. It is not used again, but what that server recorded is
+    not the deployment's.
+    """
+    servers = tuple(every)
+    inside = map(revision_of, members(servers))
+    newest = max(inside, key=lambda each: each.number, default=UNRECORDED)
+    highest = max((revision_of(facts).number for facts in servers), default=0)
+    return replace(newest, number=max(newest.number, highest))
 
 
 def as_record(revision: Revision, change: Change) -> dict[str, object]:

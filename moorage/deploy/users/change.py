@@ -15,7 +15,8 @@ from moorage.deploy.plan.managed_files import misplaced_files
 from moorage.deploy.plan.plan import ServerPlan
 from moorage.deploy.plan.planning import plan_users
 from moorage.deploy.plan.platform import scheme_for
-from moorage.deploy.record.deployment_json import active_slot, deployment_record, other_domain
+from moorage.deploy.record.deployment_json import active_slot, other_domain
+from moorage.deploy.record.left_servers import read_user_lists
 from moorage.deploy.record.record import record_of_undone_users, record_of_users
 from moorage.deploy.record.revisions import (
     NO_CHANGE,
@@ -34,7 +35,7 @@ from moorage.desired.users import RegistryUser
 from moorage.errors import MoorageError, ServersFailed
 from moorage.servers.facts import Facts
 from moorage.servers.run_results import RunStatus
-from moorage.users.on_servers import UserList, UsersStatus, latest_users, read_user_list, statuses
+from moorage.users.on_servers import UserList, UsersStatus, latest_users, statuses
 from moorage.users.passwords import Scheme
 
 GATE_SECONDS = 60
@@ -145,7 +146,7 @@ def read_users(
     if not facts:
         raise ServersFailed(unreached)
     domain = deployment.answers.registry.domain
-    user_lists = tuple(read_user_list(each, deployment_record(each)) for each in facts)
+    user_lists = read_user_lists(facts)
     for each, user_list in zip(facts, user_lists, strict=True):
         for problem in misplaced_files(each):
             raise problem

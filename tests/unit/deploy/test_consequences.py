@@ -14,6 +14,7 @@ from moorage.answers.model import Answers
 from moorage.answers.record import without_secrets
 from moorage.answers.secrets import Secret
 from moorage.deploy.certificates import ca
+from moorage.deploy.materials import gather
 from moorage.deploy.plan.acceptance import Accepted
 from moorage.deploy.plan.consequences import (
     Code,
@@ -22,7 +23,7 @@ from moorage.deploy.plan.consequences import (
     refusals,
     users_of,
 )
-from moorage.deploy.record.left_servers import find_left
+from moorage.deploy.record.left_servers import find_left, why_record
 from moorage.deploy.record.revisions import NO_CHANGE, UNRECORDED, as_record, latest
 from moorage.desired import layout
 from moorage.desired.state import Materials
@@ -477,6 +478,49 @@ def test_a_server_that_joins_again_does_not_bring_removed_users_back() -> None:
         removed = found(two, every)[Code.USERS_REMOVED]
         assert (removed.users, removed.servers) == (("bob",), ("two",))
         assert found(two, every, materials((BOB, CI)))[Code.USERS_ADDED].users == ("bob",)
+
+
+def test_the_users_of_the_servers_that_stayed_win() -> None:
+    """However often they were changed on a server that left: it joins two others again."""
+    hosts = [{"host": name} for name in ("one", "two", "three")]
+    all_three, two = (answers(servers=hosts[:count], storage=S3) for count in (3, 2))
+    stayed = [
+        deployed(two, (CI,), server=name, users={"revision": 5, "declared": ["ci"]}, revision=7)
+        for name in ("one", "two")
+    ]
+    other_ci = replace(CI, hash="another")
+    users = {"revision": 9, "declared": ["bob", "ci"]}
+    joins = deployed(all_three, (BOB, other_ci), server="three", users=users, revision=11)
+    for every in ((*stayed, joins), (joins, *stayed)):
+        gathered = gather(all_three, every, lambda reference, where: Secret("x"))
+        assert gathered.users == (CI,)
+        result = found(all_three, every, gathered)
+        assert result[Code.USERS_DISCARDED].users == ("bob", "ci")
+        assert result[Code.USERS_DISCARDED].text == (
+            "Users that were changed on three while it was not part of the deployment get what "
+            "they have on one: bob, ci."
+        )
+        assert result[Code.USERS_REMOVED].users == ("bob",)
+        assert result[Code.SERVER_JOINS].servers == ("three",)
+        assert latest(every).number == 11
+        assert why_record(all_three, joins, (), joins=True) == "three joined"
+    # Without the others, its users count.
+    assert Code.USERS_DISCARDED not in found(all_three, joins)
+
+
+def test_answers_from_before_a_server_left_say_so() -> None:
+    hosts = [{"host": "one"}, {"host": "two"}]
+    change = replace(NO_CHANGE, revision=2, by="ana@desk", answers=("servers",))
+    left = {"host": "two", "at": "2026-03-02T10:00:00Z", "by": "ana@desk"}
+    there = deployed(answers(storage=S3), left=[left], **as_record(UNRECORDED, change))
+    joins = found(answers(servers=hosts, storage=S3, based_on=1), there)[Code.SERVER_JOINS]
+    assert joins.is_destructive
+    assert joins.text == (
+        "two, which left the deployment on 2026-03-02 10:00:00 UTC, by ana@desk, joins it again."
+    )
+    assert "These answers are from before the servers were changed (revision 2" in joins.note
+    known = found(answers(servers=hosts, storage=S3, based_on=2), there)[Code.SERVER_JOINS]
+    assert not known.is_destructive
 
 
 def test_equal_consequences_on_several_servers_are_listed_once() -> None:

@@ -184,8 +184,9 @@ AREAS = {
                "Users by last login", "accounts last seen dashboard tab"),
         Action("4", "show_tab('activity')", "", "Requests, last pushes and pulls, and failures",
                "Activity", "requests pushes pulls failures traffic dashboard tab"),
-        Action("5", "show_tab('runs')", "", "Applies and other changes: when, by whom, the result",
-               "Runs", "history applies changes who revision dashboard tab"),
+        Action("5", "show_tab('runs')", "", "Applies and other changes, and the way back to one",
+               "Runs", "history applies changes who revision roll back rollback undo revert "
+               "restore diff dashboard tab"),
         # Or a table would take them and scroll by one column.
         Action("right", "next_tab(1)", "", "Next tab; Left: previous tab", is_first=True),
         Action("left", "next_tab(-1)", is_first=True),
@@ -346,6 +347,8 @@ AREAS = {
     "rollback": Area("Roll back", (
         Action("enter", "go_on", "Roll back", "Roll back, after confirmation", "Roll back",
                "undo revert previous restore apply", is_first=True),
+        Action("o", "choose_servers", "Servers", "Roll back all servers, or one of them",
+               "Choose the servers", "limit one some"),
         Action("escape", "back", "Back", "Back to the runs, without changing anything"),
     )),
     "run_log": Area("The log of a past run", (

@@ -266,7 +266,6 @@ class WizardApp(DeploymentApp):
             return
         outcome = session.operations.outcome
         if outcome is None:
-            session.rollback = None
             self.screen.dismiss(None)
             return
         kept = session.path or session.draft_file
@@ -276,9 +275,7 @@ class WizardApp(DeploymentApp):
             store.remember(kept, session.draft.domain, state=state,
                              is_draft=session.path is None)  # fmt: skip
         if outcome.report is not None:
-            if outcome.report.revision:
-                self.saving.follow_rollback()
-            self.saving.know_revision(outcome.report.revision)
+            self.saving.follow_run(outcome)
         elif outcome.is_good and session.operations.plan is not None:
             self.saving.know_revision(session.operations.plan.revision.number)
         answers = session.draft.answers()

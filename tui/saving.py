@@ -19,6 +19,9 @@ from tui.messages import AnswersSaved
 from tui.tasks import in_thread
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from moorage.deploy.operations import Outcome
     from tui.wizard_session import WizardSession
 
 _EXISTS = "already exists."
@@ -87,41 +90,45 @@ class Saving:
         session = self._session
         if session is None or not revision or session.draft.get("based_on") == revision:
             return
-        path, was_saved = session.path, session.is_saved
-        session.draft.set("based_on", revision)
-        if path is None or not was_saved or store.text_of(path) != session.text:
-            return
         from moorage.answers.amend import with_base
-        from moorage.answers.save import save_text
 
-        try:
-            written = with_base(session.text, revision)
-            if written is None:
-                return
-            save_text(written, path)
-        except MoorageError as error:
-            self._app.notify(describe_error(error), severity="warning", markup=False)
+        was_saved = session.is_saved
+        session.draft.set("based_on", revision)
+        if was_saved:
+            self._update_file(session, lambda text: with_base(text, revision))
+
+    def follow_run(self, outcome: Outcome) -> None:
+        """Give the draft, and its file if that is the same, the answers after a run.
+
+        Args:
+            outcome: The result of the run. An apply only has another revision.
+        """
+        session, report, answers = self._session, outcome.report, outcome.answers
+        if session is None or report is None or answers is None or not report.revision:
             return
-        session.note_saved(session.draft.without_secrets(), written)
-
-    def follow_rollback(self) -> None:
-        """Give the draft, and its file if that is the same, the answers of a rollback."""
-        session = self._session
-        plan = session.operations.plan if session is not None else None
-        if session is None or session.rollback is None or plan is None:
+        if not outcome.done_text:
+            self.know_revision(report.revision)
             return
         from moorage.answers.amend import amend
-        from moorage.answers.save import save_text
-        from moorage.deploy.lifecycle.rollback import with_users_of
         from tui.document.draft import Draft
 
-        answers = with_users_of(session.rollback.answers, plan)
-        path, was_saved = session.path, session.is_saved
-        session.rollback, session.draft = None, Draft.from_answers(answers)
-        if path is None or not was_saved or store.text_of(path) != session.text:
+        after = answers.model_copy(update={"based_on": report.revision})
+        was_saved = session.is_saved
+        session.draft = Draft.from_answers(after)
+        if was_saved:
+            self._update_file(session, lambda text: amend(text, after))
+
+    def _update_file(self, session: WizardSession, change: Callable[[str], str | None]) -> None:
+        """Change the file like the draft, unless somebody else has changed it."""
+        path = session.path
+        if path is None or store.text_of(path) != session.text:
             return
+        from moorage.answers.save import save_text
+
         try:
-            written = amend(session.text, answers)
+            written = change(session.text)
+            if written is None:
+                return
             save_text(written, path)
         except MoorageError as error:
             self._app.notify(describe_error(error), severity="warning", markup=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from moorage.answers.load import loads_draft
 from moorage.answers.model import Answers
@@ -16,9 +16,6 @@ from moorage.recents import applied_file
 from tui.document.draft import Draft
 from tui.document.steps import Progress
 from tui.events import EventQueue
-
-if TYPE_CHECKING:
-    from moorage.deploy.lifecycle.rollback import Rollback
 
 
 @dataclass
@@ -39,7 +36,6 @@ class WizardSession:
         read: The applied answers, if the deployment was read from a server.
         left_out: Errors of the deployment's other servers, which are not connected to.
         unconfirmed: Values in the server's record that the operator has to confirm, by path.
-        rollback: The rollback that is being applied; None otherwise.
         is_applied: Whether the draft has been applied successfully and not changed since.
         seen: The deployment's revision when the servers were first read, for answers that do not
             name the one they are based on.
@@ -58,7 +54,6 @@ class WizardSession:
     read: Draft | None = None
     left_out: tuple[MoorageError, ...] = ()
     unconfirmed: Mapping[RecordedPath, object] = field(default_factory=dict)
-    rollback: Rollback | None = None
     is_applied: bool = False
     seen: int | None = None
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import yaml
 
@@ -111,10 +111,22 @@ class _File:
             for each, mark in self.document.keys.items()
             if each[:-1] == path and isinstance(each[-1], str)
         )
-        own = self.document.keys[path].line if path else 0
+        # An item's first key is on the line of the item.
+        own = self.document.keys[path].line if path and isinstance(path[-1], str) else 0
         lines = {line for line, _, _ in found}
         is_block = len(lines) == len(found) and own not in lines
         return found if is_block and len({column for _, column, _ in found}) <= 1 else []
+
+    def items(self, path: Path) -> list[int]:
+        """Return the lines of the items of a list; none if it is in brackets."""
+        places = sorted(
+            (each[-1], mark.line)
+            for each, mark in self.document.keys.items()
+            if each[:-1] == path and isinstance(each[-1], int)
+        )
+        lines = [line for _, line in places]
+        is_block = len({*lines}) == len(lines) and self.document.keys[path].line not in lines
+        return lines if is_block else []
 
 
 def _with_changes_of(text: str, anew: str, answers: Answers, *, depth: int) -> str:
@@ -179,22 +191,16 @@ class _Amended:
             if before.get(key) == after.get(key):
                 written += body
                 continue
-            # Comments and empty lines directly before the next key belong to it.
-            length = len(body)
-            while length > 1 and (not (last := body[length - 1].strip()) or last.startswith("#")):
-                length -= 1
+            length = _length(body)
             inner, pair = (*path, key), (before.get(key), after.get(key))
             if key not in after:
                 written += _with_comment(body[:length], self._default(inner, column))
-            elif (
-                len(path) + 1 < self.depth
-                and all(isinstance(each, dict) for each in pair)
-                and self.file.keys(inner)
-            ):
-                inside = (line, line + length)
-                written += self.mapping(inner, inside, cast("Any", pair))
             else:
-                written += _with_comment(body[:length], _lines_of(self.new, inner, column))
+                written += self._inside(inner, line, length, pair) or _with_comment(
+                    body[:length],
+                    _in_flow(body[:length], column, key, pair[1])
+                    or _lines_of(self.new, inner, column),
+                )
             written += body[length:]
         present = {key for _, _, key in keys}
         for key, value in after.items():
@@ -202,14 +208,91 @@ class _Amended:
                 written += _lines_of(self.new, (*path, key), column)
         return written
 
+    def _inside(self, path: Path, line: int, length: int, pair: tuple[Any, Any]) -> list[str]:
+        """Return the lines of a changed value with only its changes; none if it is to be replaced.
+
+        Args:
+            path: The value's path.
+            line: The line of its key.
+            length: The number of its lines.
+            pair: The value in both.
+        """
+        place = (line, line + length)
+        if len(path) >= self.depth:
+            return []
+        if all(isinstance(each, dict) for each in pair) and self.file.keys(path):
+            return self.mapping(path, place, pair)
+        if all(isinstance(each, list) for each in pair) and len(pair[0]) == len(pair[1]):
+            return self._sequence(path, place, pair)
+        return []
+
+    def _sequence(
+        self, path: Path, place: tuple[int, int], values: tuple[list[Any], list[Any]]
+    ) -> list[str]:
+        """Return the lines of a list of mappings, likewise."""
+        starts = self.file.items(path)
+        if len(starts) != len(values[0]):
+            return []
+        written = self.file.lines[place[0] - 1 : starts[0] - 1]
+        for number, (line, following) in enumerate(
+            zip(starts, [*starts[1:], place[1]], strict=True)
+        ):
+            body = self.file.lines[line - 1 : following - 1]
+            before, after = values[0][number], values[1][number]
+            if before == after:
+                written += body
+                continue
+            length = _length(body)
+            keys = self.file.keys((*path, number))
+            if keys and before.get(keys[0][2]) == after.get(keys[0][2]):
+                inside = (line, line + length)
+                written += self.mapping((*path, number), inside, (before, after))
+            elif length == 1 and isinstance(after, dict) and body[0].lstrip().startswith("- {"):
+                indent = body[0].partition("-")[0]
+                written += _with_comment(body[:1], [f"{indent}- {_flow(after)}\n"])
+            else:
+                return []
+            written += body[length:]
+        return written
+
     def _default(self, path: Path, column: int) -> list[str]:
         """Return the line of a value that is the default now; none for sections and lists."""
         value: Any = self.values
         for part in path:
-            value = value.get(part) if isinstance(value, Mapping) else None
+            if isinstance(part, int):
+                value = value[part]
+            else:
+                value = value.get(part) if isinstance(value, Mapping) else None
         if not isinstance(value, str | int | float):
             return []
         return [" " * (column - 1) + yaml.safe_dump({path[-1]: value}, width=4096)]
+
+
+def _length(body: Sequence[str]) -> int:
+    """Return the number of a value's lines.
+
+    Comments and empty lines directly before the next key or item belong to that.
+    """
+    length = len(body)
+    while length > 1 and (not (last := body[length - 1].strip()) or last.startswith("#")):
+        length -= 1
+    return length
+
+
+def _flow(value: object) -> str:
+    return yaml.safe_dump(
+        value, default_flow_style=True, width=float("inf"), allow_unicode=True, sort_keys=False
+    ).strip()
+
+
+def _in_flow(before: Sequence[str], column: int, key: str, value: object) -> list[str]:
+    """Return a value in braces or brackets, if the old one is on one line; otherwise none."""
+    _, _, old = before[0].partition(":")
+    if len(before) != 1 or not value or not isinstance(value, dict | list):
+        return []
+    if not old.lstrip().startswith(("{", "[")):
+        return []
+    return [" " * (column - 1) + f"{_flow({key: value})[1:-1]}\n"]
 
 
 def _with_comment(before: list[str], after: list[str]) -> list[str]:

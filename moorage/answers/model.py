@@ -7,6 +7,7 @@ on demand.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, model_validator
@@ -124,6 +125,25 @@ class Registry(AnswersModel):
     GOOGLE_APPLICATION_CREDENTIALS, SSL_CERT_FILE, SSL_CERT_DIR, GODEBUG, GOGC, GOMAXPROCS and TZ.
     """
 
+    def on_server(self, runtime: Runtime | None, image: str | None) -> Registry:
+        """Return the registry of a server with a runtime or an image of its own.
+
+        Args:
+            runtime: The server's own runtime, if it has one.
+            image: Its own image, which is not in the archive.
+        """
+        update: dict[str, object] = {} if runtime is None else {"runtime": runtime}
+        if image is not None:
+            update |= {"image": image, "image_archive": None}
+            if shows_version(image):
+                update["version"] = None
+        return self.model_copy(update=update) if update else self
+
+
+def shows_version(image: str) -> bool:
+    """Return whether an image's tag begins with a version."""
+    return re.search(r":v?[0-9][^/]*$", image) is not None
+
 
 class Server(AnswersModel):
     """A machine the registry runs on."""
@@ -153,6 +173,11 @@ class Server(AnswersModel):
     """Where clients connect, if it differs from the SSH host."""
     runtime: Runtime | None = None
     """What runs the registry on this server, if it differs from registry.runtime."""
+    image: ImageName | None = None
+    """The container image on this server, if it differs from registry.image.
+
+    An upgrade of some servers (--limit) writes it. The server pulls it, or has it already.
+    """
 
 
 class User(AnswersModel):
@@ -409,10 +434,10 @@ class Answers(AnswersModel):
         return self
 
     def for_server(self, host: str) -> Answers:
-        """Return the answers for one server, with its own runtime."""
+        """Return the answers for one server, with its own runtime and image."""
         for server in self.servers:
-            if server.host == host and server.runtime is not None:
-                registry = self.registry.model_copy(update={"runtime": server.runtime})
+            if server.host == host:
+                registry = self.registry.on_server(server.runtime, server.image)
                 return self.model_copy(update={"registry": registry})
         return self
 

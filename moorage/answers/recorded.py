@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from moorage.answers.fields import OPERATOR_ONLY
+from moorage.answers.fields import OPERATOR_ONLY, Runtime
 from moorage.answers.model import Answers, Server
 from moorage.answers.record import without_secrets
 from moorage.answers.secrets import FromPrompt, Generated, dump_reference, is_reference
@@ -37,6 +37,7 @@ class RecordedServer:
         user: The login user; None if ~/.ssh/config sets it.
         port: The SSH port; None likewise.
         runtime: The runtime there, if it differs from the other servers'.
+        image: The image there, likewise.
         address: The address clients connect to, if it is not the host.
         is_local: Whether it is the machine Moorage ran on.
     """
@@ -44,7 +45,8 @@ class RecordedServer:
     host: str
     user: str | None = None
     port: int | None = None
-    runtime: str | None = None
+    runtime: Runtime | None = None
+    image: str | None = None
     address: str | None = None
     is_local: bool = False
 
@@ -107,7 +109,7 @@ def read_recorded(value: object) -> RecordedAnswers:
 
 def _recorded(server: Server) -> RecordedServer:
     return RecordedServer(
-        server.host, server.user, server.port, server.runtime, server.address,
+        server.host, server.user, server.port, server.runtime, server.image, server.address,
         server.connection == "local",
     )  # fmt: skip
 

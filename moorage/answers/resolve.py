@@ -193,8 +193,8 @@ def _registry_references(
 
 def pulls_image(answers: Answers) -> bool:
     """Return whether any server pulls the registry's image."""
-    runtimes = {each.runtime or answers.registry.runtime for each in answers.servers}
-    return runtimes != {"package"} and answers.registry.image_archive is None
+    every = [answers.for_server(each.host).registry for each in answers.servers]
+    return any(each.runtime != "package" and each.image_archive is None for each in every)
 
 
 def references(

@@ -24,13 +24,7 @@ def diff_text(diff: DeploymentDiff) -> Iterator[Line]:
     if diff.answers:
         yield ("",)
         yield from aligned(
-            [
-                (
-                    one_line(each.path),
-                    f"{one_line(each.before) or '-'} → {one_line(each.after) or '-'}",
-                )
-                for each in diff.answers
-            ],
+            [(one_line(each.path), one_line(f"{each}")) for each in diff.answers],
             "  ",
         )
     groups: dict[ServerDiff, list[str]] = {}

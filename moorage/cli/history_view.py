@@ -54,6 +54,7 @@ def history_as_json(history: History) -> dict[str, object]:
                 "changed": list(row.change.changed),
                 "answers": list(row.change.answers),
                 "rolled_back_to": row.change.rolled_back_to or None,
+                "upgraded_to": list(row.change.upgraded_to),
                 "has_more": row.change.has_more,
                 "done": dict(row.images.numbers) if row.images is not None else None,
                 "status": row.status,

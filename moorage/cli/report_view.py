@@ -75,7 +75,7 @@ def verification_lines(verification: Verification) -> Iterator[Line]:
                 f"{check.seconds:6.2f} s",
                 check.detail,
             )
-            for check in verification.checks
+            for check in verification.grouped
         ]
     )
     if verification.not_checked:

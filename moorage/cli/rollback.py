@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from moorage.cli.options import answers_argument, output_of, server_options
-from moorage.cli.run_plan import check_options, check_registry, print_result, run_plan
+from moorage.cli.options import answers_argument, limit_option, output_of, server_options
+from moorage.cli.run_plan import (
+    check_options,
+    check_registry,
+    print_result,
+    run_plan,
+    update_file,
+)
 from moorage.errors import ExitCode
 
 if TYPE_CHECKING:
-    from moorage.answers.model import Answers
     from moorage.cli.output import Output
     from moorage.deploy.lifecycle.rollback import Rollback
     from moorage.deploy.plan.plan import Plan
@@ -30,6 +35,7 @@ Examples:
     "--to", "revision", type=click.IntRange(0), metavar="REVISION", help="Go back to this revision."
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@limit_option
 @click.option("--diff", "with_diff", is_flag=True, help="Show each file's diff.")
 @check_options
 @click.option(
@@ -56,6 +62,7 @@ def command(
     file: Path,
     revision: int | None,
     yes: bool,
+    limit: tuple[str, ...],
     with_diff: bool,
     no_verify: bool,
     skip_large_upload: bool,
@@ -76,52 +83,51 @@ def command(
 
     Updates FILE with the answers of that deployment, keeping its comments and secret references, so
     that applying it changes nothing.
+
+    With --limit, only some of the servers go back. FILE then keeps what all servers share.
     """
     from moorage.cli.answers_file import open_answers
     from moorage.cli.confirmation import accept, require_confirmation
     from moorage.cli.runner import open_deployment
-    from moorage.deploy.lifecycle.rollback import with_users_of
     from moorage.deploy.plan.acceptance import Accepted
 
     output = output_of(context)
     output.is_stream = output.as_json
     answers = open_answers(output, file)
     require_confirmation(output, yes, "Add --yes to roll back without confirmation.")
-    with open_deployment(output, answers, accepted_host_keys=accepted_host_keys) as runner:
+    with open_deployment(
+        output, answers, limit=limit, accepted_host_keys=accepted_host_keys
+    ) as runner:
         runner.asker.asks_for_logins_only = True
         operations = runner.operations
         rollback = runner.query(lambda: operations.choose_rollback(revision))
         runner.continue_with(rollback.answers)
         plan = runner.query(lambda: operations.plan_rollback(rollback))
         _show(output, rollback, plan, with_diff=with_diff)
-        if plan.has_changes:
-            accepted = accept(
-                runner,
-                plan,
-                Accepted(
-                    begin_empty=begin_empty,
-                    retention=accept_retention,
-                    end_transfers=end_transfers,
-                ),
-                asks=output.is_interactive and not yes,
-                all_removals=False,
-                all_regained=False,
-                question=f"Roll back to revision {rollback.revision}?",
-            )
-            if accepted is None:
-                output.message("Nothing was changed.")
-                return ExitCode.FAILED
-            operations.accepted = accepted
-        run_plan(runner)
+        if not plan.has_changes:
+            return ExitCode.DONE
+        accepted = accept(
+            runner,
+            plan,
+            Accepted(
+                begin_empty=begin_empty,
+                retention=accept_retention,
+                end_transfers=end_transfers,
+            ),
+            asks=output.is_interactive and not yes,
+            all_removals=False,
+            all_regained=False,
+            question=f"Roll back to revision {rollback.revision}?",
+        )
+        if accepted is None:
+            output.message("Nothing was changed.")
+            return ExitCode.FAILED
+        operations.accepted = accepted
+        outcome = run_plan(runner)
+        if not no_save:
+            update_file(output, file, answers, outcome)
         outcome = check_registry(runner, verifies=not no_verify, large_upload=not skip_large_upload)
-        report = outcome.report
-        assert report is not None
-        if report.revision and not no_save and file.is_file():
-            _save(output, file, with_users_of(rollback.answers, plan), report.revision)
-        return print_result(
-            runner, plan, outcome, {"to_revision": rollback.revision},
-            f"Rolled back to revision {rollback.revision}.",
-        )  # fmt: skip
+        return print_result(runner, plan, outcome, {"to_revision": rollback.revision})
 
 
 def _show(output: Output, rollback: Rollback, plan: Plan, *, with_diff: bool) -> None:
@@ -131,38 +137,29 @@ def _show(output: Output, rollback: Rollback, plan: Plan, *, with_diff: bool) ->
     change = rollback.kept[0].change
     if output.as_json:
         event = {"event": "plan", **plan_as_json(plan, with_diff=with_diff)}
-        output.emit({**event, "to_revision": rollback.revision, "left": list(rollback.left)})
+        output.emit(
+            {
+                **event,
+                "to_revision": rollback.revision,
+                "left": list(rollback.left),
+                "differ": list(rollback.differ),
+            }
+        )
     else:
         output.message((f"Rolls back to {change}", "bold"))
         for line in plan_lines(plan, with_diff=with_diff):
             output.message(*line)
         if rollback.left:
             output.message(f"To be entered in the answers again: {', '.join(rollback.left)}.")
+        if rollback.differ:
+            output.message(f"Stays in the answers: {', '.join(rollback.differ)}.")
     if plan.problems:
         raise ServersFailed(plan.problems)
-
-
-def _save(output: Output, file: Path, answers: Answers, revision: int) -> None:
-    """Write the answers into the file; a failure is only a warning."""
-    from moorage.answers.amend import amend, lost_comments
-    from moorage.answers.load import read_answers_text
-    from moorage.answers.save import save_text
-    from moorage.errors import MoorageError
-
-    try:
-        text = read_answers_text(file)
-        written = amend(text, answers.model_copy(update={"based_on": revision}))
-        save_text(written, file)
-    except (MoorageError, OSError, ValueError) as error:
-        output.message(
-            ("Warning: ", "bold yellow"),
-            f"The servers were rolled back, but {file} was not updated: {error} "
-            "Applying it may undo the rollback.",
-        )
-        return
-    lost = (
-        " Comments between the items of changed lists were lost."
-        if lost_comments(text, written)
-        else ""
-    )
-    output.message(f"Updated {file}.{lost}")
+    if not plan.has_changes:
+        if output.as_json:
+            unchanged = {"event": "result", "exit_code": 0, "to_revision": rollback.revision}
+            output.emit({**unchanged, "revision": None})
+        else:
+            output.data(
+                f"Nothing to roll back: the servers are as at revision {rollback.revision}."
+            )

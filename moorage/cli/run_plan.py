@@ -10,6 +10,10 @@ import click
 from moorage.errors import ExitCode
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from moorage.answers.model import Answers
+    from moorage.cli.output import Output
     from moorage.cli.runner import Runner
     from moorage.deploy.operations import Outcome
     from moorage.deploy.plan.plan import Plan
@@ -20,6 +24,8 @@ _CANCELLING = (
     "installed packages stay. Servers that have already switched stay switched. "
     "Press Ctrl-C again to exit without waiting."
 )
+
+_LOST = " Comments between the items of changed lists were lost."
 
 
 def check_options(function: _Function) -> _Function:
@@ -81,9 +87,40 @@ def exit_code_of(runner: Runner, outcome: Outcome) -> ExitCode:
     return ExitCode.INTERRUPTED if runner.main_thread.is_interrupted else outcome.exit_code
 
 
-def print_result(
-    runner: Runner, plan: Plan, outcome: Outcome, values: dict[str, object], done: str
-) -> int:
+def update_file(output: Output, file: Path, before: Answers, outcome: Outcome) -> None:
+    """Write the answers after a run into the answers file; a failure is only a warning.
+
+    Args:
+        output: The output.
+        file: The answers file.
+        before: Its answers before the run.
+        outcome: The result of the run.
+    """
+    from moorage.answers.amend import amend, lost_comments
+    from moorage.answers.load import loads, read_answers_text
+    from moorage.answers.save import save_text
+    from moorage.errors import MoorageError
+
+    report, answers = outcome.report, outcome.answers
+    if report is None or answers is None or not report.revision or not file.is_file():
+        return
+    try:
+        text = read_answers_text(file)
+        if loads(text) != before:
+            raise MoorageError("it was changed meanwhile.")
+        written = amend(text, answers.model_copy(update={"based_on": report.revision}))
+        save_text(written, file)
+    except (MoorageError, OSError, ValueError) as error:
+        output.message(
+            ("Warning: ", "bold yellow"),
+            f"{file} was not updated: {error} Applying it may undo this.",
+        )
+        return
+    lost = lost_comments(text, written)
+    output.message(f"Updated {file}." + _LOST * lost)
+
+
+def print_result(runner: Runner, plan: Plan, outcome: Outcome, values: dict[str, object]) -> int:
     """Print the result of each server and of the checks, and return the exit code.
 
     Args:
@@ -91,7 +128,6 @@ def print_result(
         plan: The plan.
         outcome: Its result.
         values: What the command adds with ``--json``.
-        done: The sentence for people if everything succeeded.
     """
     from moorage.cli import report_view
 
@@ -119,5 +155,5 @@ def print_result(
             output.data(*line)
     if code == ExitCode.DONE and report.revision:
         output.data("")
-        output.data((done, "bold"))
+        output.data((outcome.done_text, "bold"))
     return code

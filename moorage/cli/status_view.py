@@ -36,6 +36,8 @@ def status_lines(status: Status) -> Iterator[Line]:
         yield ("",)
     for other in status.others:
         yield ("○ ", (other.destination, "bold"), "  another server on record; not connected to")
+    if status.versions:
+        yield (f"{status.versions_text} Upgrade the others: moorage upgrade FILE",)
     if status.unknown_because:
         yield (f"Cannot tell whether an apply would change anything: {status.unknown_because}",)
     elif status.has_changes is not None:
@@ -58,6 +60,7 @@ def status_as_json(status: Status) -> dict[str, object]:
         "servers": [_server_as_json(server) for server in status.servers],
         "unreached": [as_json(error) for error in status.unreached],
         "others": [other.destination for other in status.others],
+        "versions": {version: list(names) for version, names in status.versions.items()},
     }
 
 

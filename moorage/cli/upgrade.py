@@ -7,12 +7,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from moorage.cli.options import LOCAL_PATH, answers_argument, output_of, server_options
-from moorage.cli.run_plan import check_options, check_registry, print_result, run_plan
+from moorage.cli.options import (
+    LOCAL_PATH,
+    answers_argument,
+    limit_option,
+    output_of,
+    server_options,
+)
+from moorage.cli.run_plan import (
+    check_options,
+    check_registry,
+    print_result,
+    run_plan,
+    update_file,
+)
 from moorage.errors import ExitCode
 
 if TYPE_CHECKING:
-    from moorage.answers.model import Answers
     from moorage.cli.output import Output
     from moorage.deploy.lifecycle.upgrade import Upgrade
     from moorage.deploy.plan.plan import Plan
@@ -40,6 +51,7 @@ Examples:
     help="The version of the package, or the image's new tag. Default: the newest.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@limit_option
 @click.option("--diff", "with_diff", is_flag=True, help="Show each file's diff.")
 @check_options
 @click.option(
@@ -58,6 +70,7 @@ def command(
     image_archive: str | None,
     to_version: str | None,
     yes: bool,
+    limit: tuple[str, ...],
     with_diff: bool,
     no_verify: bool,
     skip_large_upload: bool,
@@ -78,6 +91,9 @@ def command(
     Changes the package or image, the registry's configuration if the new version needs another one,
     and registry.image in FILE, where comments are kept. With nothing to upgrade, exits with 0. An
     earlier version is possible, too.
+
+    With --limit, upgrades some of the servers, to try a version on them. The others keep theirs,
+    and so does an apply. FILE gets the image of these servers (servers[].image).
     """
     from moorage.cli.answers_file import open_answers
     from moorage.cli.confirmation import accept, require_confirmation
@@ -94,8 +110,10 @@ def command(
     require_confirmation(output, yes, "Add --yes to upgrade without confirmation.")
     archive = None if image_archive is None else str(Path(image_archive).expanduser().absolute())
     wish = Wish(image, archive, to_version)
-    answers = answers_of_upgrade(before, wish)
-    with open_deployment(output, answers, accepted_host_keys=accepted_host_keys) as runner:
+    answers = answers_of_upgrade(before, wish, limit)
+    with open_deployment(
+        output, answers, limit=limit, accepted_host_keys=accepted_host_keys
+    ) as runner:
         operations = runner.operations
         plan = runner.query(lambda: operations.plan_upgrade(wish))
         upgrades = upgrades_of(plan)
@@ -115,15 +133,11 @@ def command(
             output.message("Nothing was changed.")
             return ExitCode.FAILED
         operations.accepted = accepted
-        run_plan(runner)
+        outcome = run_plan(runner)
+        if not no_save:
+            update_file(output, file, before, outcome)
         outcome = check_registry(runner, verifies=not no_verify, large_upload=not skip_large_upload)
-        assert outcome.report is not None
-        if outcome.report.revision and not no_save and file.is_file():
-            _save(output, file, before, answers, outcome.report.revision)
-        return print_result(
-            runner, plan, outcome, {"upgrades": _upgrades_as_json(upgrades)},
-            f"Upgraded to {upgrades[0].after}.",
-        )  # fmt: skip
+        return print_result(runner, plan, outcome, {"upgrades": _upgrades_as_json(upgrades)})
 
 
 def _show(output: Output, upgrades: tuple[Upgrade, ...], plan: Plan, *, with_diff: bool) -> None:
@@ -152,36 +166,6 @@ def _show(output: Output, upgrades: tuple[Upgrade, ...], plan: Plan, *, with_dif
             output.emit({"event": "result", "exit_code": 0, "upgrades": []})
         else:
             output.data(f"Nothing to upgrade.{others}")
-
-
-def _save(output: Output, file: Path, before: Answers, answers: Answers, revision: int) -> None:
-    """Write what the upgrade changed into the answers file; a failure is only a warning."""
-    from moorage.answers.amend import amend
-    from moorage.answers.load import load, read_answers_text
-    from moorage.answers.save import save_text
-    from moorage.cli.confirmation import record_base
-    from moorage.errors import MoorageError
-
-    record_base(output, file, before, revision)
-    update = {
-        name: getattr(answers.registry, name)
-        for name in ("image", "image_archive", "version")
-        if getattr(before.registry, name) != getattr(answers.registry, name)
-    }
-    if not update:
-        return
-    try:
-        there = load(file)
-        new = there.model_copy(update={"registry": there.registry.model_copy(update=update)})
-        save_text(amend(read_answers_text(file), new), file)
-    except (MoorageError, OSError, ValueError) as error:
-        output.message(
-            ("Warning: ", "bold yellow"),
-            f"The servers were upgraded, but {file} was not updated: {error} "
-            "Applying it may undo the upgrade.",
-        )
-        return
-    output.message(f"Updated {file}.")
 
 
 def _upgrades_as_json(upgrades: tuple[Upgrade, ...]) -> list[dict[str, str]]:

@@ -122,6 +122,12 @@ class Deployment:
         servers = self.answers.servers
         return tuple(each for each in servers if not self._limit or each.host in self._limit)
 
+    @property
+    def other_servers(self) -> tuple[str, ...]:
+        """The labels of the servers outside the limit."""
+        chosen = self.chosen_servers
+        return tuple(each.host for each in self.answers.servers if each not in chosen)
+
     def connection_to(self, server: Server) -> Transport:
         """Return a connection to a server or another machine; closed with the others.
 
@@ -271,7 +277,7 @@ class Deployment:
             revision,
             self.answers.based_on,
             revision.following(self.answers.based_on, change),
-            expect(servers, self.answers.rollout, timings.recorded()),
+            expect(servers, self.answers.rollout, timings.recorded(), self.other_servers),
             left,
         )
 
@@ -458,7 +464,13 @@ class Deployment:
         from moorage.deploy.verify.verify import verify
 
         generated = plan.materials.generated if plan else {}
-        user, password = login_for_verify(self.answers, generated, self._resolve) or (None, None)
+        try:
+            login = login_for_verify(self.answers, generated, self._resolve)
+        except MoorageError:
+            if plan is None:
+                raise
+            login = None  # a rollback does not need the passwords
+        user, password = login or (None, None)
         authority = plan.materials.ca_certificate if plan else None
         authority = authority or self.authority()
         targets = targets_of(self.answers, self.addresses)

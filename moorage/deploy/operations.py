@@ -81,6 +81,9 @@ class Outcome:
         name: The result for the registry's DNS name; None when it was not looked up.
         was_stopped: Whether the operator stopped it.
         ran_before: Whether something was deployed before.
+        answers: The operator's answers after it, which an upgrade and a rollback change; None if
+            there was no run.
+        done_text: What an upgrade or a rollback did; empty for an apply.
     """
 
     report: ApplyReport | None = None
@@ -89,6 +92,8 @@ class Outcome:
     name: NameOutcome | None = None
     was_stopped: bool = False
     ran_before: bool = False
+    answers: Answers | None = None
+    done_text: str = ""
 
     @property
     def is_rolled_back(self) -> bool:
@@ -429,8 +434,22 @@ class Operations:
     def _ended(self, report: ApplyReport, plan: Plan) -> Outcome:
         from moorage.deploy.record.deployment_json import deployment_record
 
-        ran_before = any(deployment_record(each.facts) for each in plan.servers)
-        return Outcome(report, was_stopped=self._was_stopped, ran_before=ran_before)
+        answers, done_text = self.deployment.answers, ""
+        if (rollback := self._rollback) is not None:
+            from moorage.deploy.lifecycle.rollback import with_users_of
+
+            answers, done_text = with_users_of(rollback.answers_after, plan), rollback.done_text
+        elif self._wish is not None:
+            from moorage.deploy.lifecycle.upgrade import done_text_of
+
+            done_text = done_text_of(plan)
+        return Outcome(
+            report,
+            was_stopped=self._was_stopped,
+            ran_before=any(deployment_record(each.facts) for each in plan.servers),
+            answers=answers,
+            done_text=done_text,
+        )
 
     def retry(self, servers: Sequence[str], *, large_upload: bool = True) -> Outcome:
         """Plan and apply again on the failed servers, then verify all servers.

@@ -526,7 +526,7 @@ def _image(answers: Answers, materials: Materials) -> Image | None:
         engine=registry.runtime,
         name=registry.image,
         archive=registry.image_archive,
-        archive_digest=materials.image_archive_digest,
+        archive_digest=materials.image_archive_digest if registry.image_archive else None,
         login=_image_login(registry, materials),
     )
 

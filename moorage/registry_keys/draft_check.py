@@ -62,7 +62,7 @@ def check_draft(data: Mapping[str, Any]) -> list[Problem]:
     )
     servers, is_known = [], not left_out & _OF_VERSION
     for number, each in enumerate(_items(data.get("servers")) or [{}]):
-        server, wrong = _readable(Server, each, ("runtime",), {"host": f"server-{number}"})
+        server, wrong = _readable(Server, each, ("runtime", "image"), {"host": f"server-{number}"})
         servers.append(server)
         is_known = is_known and not wrong
     answers = Answers.model_construct(

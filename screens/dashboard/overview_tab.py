@@ -22,7 +22,7 @@ from tui.signs import COLOURS
 from tui.widgets.indented import Indented
 from tui.widgets.storage_bar import StorageBar
 
-NOTES = ("pending", "unverified", "unseen")
+NOTES = ("pending", "unverified", "unseen", "versions")
 """What there is to say about the deployment as a whole, by ID."""
 _KEYS = {
     Repair.APPLY: "v: review and apply",

@@ -22,6 +22,7 @@ from moorage.deploy.plan.plan import Change, Plan
 from moorage.errors import MoorageError
 from moorage.escape import one_line, printable
 from moorage.servers.transport import Cancel
+from screens.dashboard.server_choice import ServersDialog, server_choice
 from screens.dashboard.tab import Reader
 from tui.actions import bindings
 from tui.consequences_text import describe_consequences, describe_effects
@@ -166,8 +167,7 @@ class RunDiffScreen(_ChangesScreen):
 def _diff_summary(diff: DeploymentDiff) -> list[Content]:
     lines = [Content.styled(f"Revision {diff.before} to {diff.after}", "bold")]
     for answer in diff.answers:
-        text = f"{answer.path}  {answer.before or '-'} → {answer.after or '-'}"
-        lines.append(Content(one_line(text)))
+        lines.append(Content(one_line(f"{answer.path}  {answer}")))
     for server in diff.servers:
         if server.before != server.after:
             text = f"{server.server}: registry {server.before or '?'} → {server.after or '?'}"
@@ -201,6 +201,7 @@ class RollbackScreen(_ChangesScreen):
         )
         self._session = session
         self._revision = row.change.revision
+        self._limit: tuple[str, ...] = ()
         self._rollback: Rollback | None = None
         self._plan: Plan | None = None
 
@@ -208,14 +209,14 @@ class RollbackScreen(_ChangesScreen):
         """Read the servers."""
         self._read()
 
-    @work
+    @work(exclusive=True, group="read")
     async def _read(self) -> None:
-        operations = self._session.operations
+        operations, limit = self._session.operations, self._limit
         try:
             answers = self._session.answers()
 
             def read() -> tuple[Rollback, Plan]:
-                operations.open(answers)
+                operations.open(answers, limit)
                 rollback = operations.choose_rollback(self._revision)
                 operations.continue_with(rollback.answers)
                 return rollback, operations.plan_rollback(rollback)
@@ -230,9 +231,27 @@ class RollbackScreen(_ChangesScreen):
         self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer to roll back if that is possible."""
+        """Offer to roll back if that is possible, and to choose among several servers."""
         plan = self._plan
+        if action == "choose_servers":
+            return len(self._session.draft.items("servers")) > 1
         return action != "go_on" or (plan is not None and plan.has_changes and not plan.problems)
+
+    @work
+    async def action_choose_servers(self) -> None:
+        """Choose the servers, and read them again."""
+        try:
+            choice = server_choice(self._session.answers(), self._limit)
+        except MoorageError as error:
+            self.show_error(error)
+            return
+        if choice is None:
+            return
+        limit = await self.app.push_screen_wait(ServersDialog(self._title, choice))
+        if limit is not None:
+            self._limit, self._plan = limit, None
+            self.show([Content("Reading the servers")], ())
+            self._read()
 
     @work
     async def action_go_on(self) -> None:
@@ -243,7 +262,6 @@ class RollbackScreen(_ChangesScreen):
         text = Content("\n").join(describe_effects(plan))
         dialog = ConfirmDialog(self._title, text, "Roll back", careful=bool(plan.destructive))
         if await self.app.push_screen_wait(dialog):
-            self._session.rollback = rollback
             self._session.operations.accepted = accepting(plan.consequences)
             self.dismiss(None)
             self.app.post_message(ApplyRequested())
@@ -261,4 +279,12 @@ def _rollback_summary(rollback: Rollback, plan: Plan) -> list[Content]:
     if rollback.left:
         text = f"! To be entered in the answers again: {', '.join(rollback.left)}"
         lines.append(Content.styled(printable(text), "$text-warning"))
+    if rollback.differ:
+        text = f"Stays in the answers: {', '.join(rollback.differ)}"
+        lines.append(Content(printable(text)))
+    lines += [
+        Content(printable(f"{row.label}: {row.text}"))
+        for row in plan.expectations
+        if row.key == "others"
+    ]
     return [*lines, Content(plan.summary)]

@@ -57,7 +57,6 @@ from tui.messages import (
     ApplyRequested,
     AttachRequested,
     BackRequested,
-    DraftChanged,
     ImagesRequested,
     LogsRequested,
     SettingsRequested,
@@ -297,6 +296,7 @@ class DashboardScreen(Screen[None]):
         self._show_pending()
         self._show_unverified()
         self._show_unseen(status)
+        self._overview.note("versions", "○ ", status.versions_text)
         self.query_one(ServerList).show(summary_rows(status))
         if not self._has_space:
             self._overview.show_space(disk_parts(status))
@@ -485,13 +485,12 @@ class DashboardScreen(Screen[None]):
         session = self._session
         try:
             dialog = UpgradeDialog(session.answers())
-            text = await self.app.push_screen_wait(dialog)
-            if text is None:
+            wanted = await self.app.push_screen_wait(dialog)
+            if wanted is None:
                 return
             self.action_show_tab("overview")
-            self._say("", f"Asking {self._names()} for new versions")
-            wish = dialog.wish(text)
-            plan, upgrades = await in_thread(lambda: plan_upgrade(session, wish))
+            self._say("", f"Asking {', '.join(wanted.limit) or self._names()} for new versions")
+            plan, upgrades = await in_thread(lambda: plan_upgrade(session, wanted))
         except MoorageError as error:
             self.app.push_screen(NoteDialog("Upgrade the registry", describe_error(error)))
             return
@@ -503,11 +502,6 @@ class DashboardScreen(Screen[None]):
             self.notify("Nothing to upgrade", markup=False)
         elif await self.app.push_screen_wait(question(plan, upgrades)):
             session.operations.accepted = accepting(plan.consequences)
-            if (image := session.operations.deployment.answers.registry.image) != session.draft.get(
-                "registry.image"
-            ):
-                session.draft.set("registry.image", image)
-                self.post_message(DraftChanged())
             self.post_message(ApplyRequested())
 
     @work(exclusive=True, group="uninstall")

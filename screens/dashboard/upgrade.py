@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
+from textual.widgets import Static
 
 from moorage.answers.model import Answers
 from moorage.deploy.lifecycle.upgrade import Upgrade, Wish, answers_of_upgrade, upgrades_of
 from moorage.deploy.plan.plan import Plan
 from moorage.escape import printable
+from screens.dashboard.server_choice import chosen_servers, server_choice
 from tui.consequences_text import describe_effects
 from tui.labels import describe_error
-from tui.widgets.dialog import ConfirmDialog, TextDialog
+from tui.widgets.dialog import AskingDialog, ConfirmDialog
+from tui.widgets.field import Field
+from tui.widgets.key_footer import KeyFooter
 from tui.wizard_session import WizardSession
 
 _ABOUT = (
@@ -20,35 +28,67 @@ _ABOUT = (
 )
 
 
-class UpgradeDialog(TextDialog):
-    """Asks for the version, or for the image.
+@dataclass(frozen=True)
+class UpgradeWish:
+    """The wish for an upgrade.
+
+    Attributes:
+        wish: The version or image.
+        limit: The servers, by label; all when empty.
+    """
+
+    wish: Wish
+    limit: tuple[str, ...] = ()
+
+
+class UpgradeDialog(AskingDialog[UpgradeWish | None]):
+    """Asks for the version, or for the image, and for the servers if there are several.
 
     Args:
         answers: The deployment's answers.
     """
 
     def __init__(self, answers: Answers) -> None:
+        super().__init__()
         self._runs_package = all(
             answers.for_server(each.host).registry.runtime == "package" for each in answers.servers
         )
-        super().__init__(
-            "Upgrade the registry",
+        self._field = Field(
             "Version" if self._runs_package else "Image",
-            text=_ABOUT,
             value="" if self._runs_package else answers.registry.image,
             help_text="Such as 2.8.3; empty for the newest"
             if self._runs_package
             else "The same name pulls the image again",
-            accept="Show the plan",
         )
+        self._servers = server_choice(answers)
 
-    def fault(self, text: str) -> str:
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog--box") as box:
+            box.border_title = "Upgrade the registry"
+            with VerticalScroll(classes="dialog--body", can_focus=False):
+                yield Static(_ABOUT, classes="dialog--text", markup=False)
+                yield self._field
+                if self._servers is not None:
+                    yield self._servers
+            yield from self.buttons("Show the plan")
+        yield KeyFooter()
+
+    def on_mount(self) -> None:
+        """Start typing at once."""
+        self._field.focus()
+
+    def is_right(self, field: Field) -> bool:
         """Allow no version, but not no image."""
-        return "" if text or self._runs_package else "Required"
+        is_right = bool(field.value) or self._runs_package
+        field.show_error("" if is_right else "Required")
+        return is_right
 
-    def wish(self, text: str) -> Wish:
+    def accept(self) -> None:
         """Return what was asked for."""
-        return Wish(version=text or None) if self._runs_package else Wish(image=text)
+        text = self._field.value
+        if self.is_right(self._field):
+            wish = Wish(version=text or None) if self._runs_package else Wish(image=text)
+            self.dismiss(UpgradeWish(wish, chosen_servers(self._servers)))
 
 
 def question(plan: Plan, upgrades: tuple[Upgrade, ...]) -> ConfirmDialog:
@@ -62,25 +102,26 @@ def question(plan: Plan, upgrades: tuple[Upgrade, ...]) -> ConfirmDialog:
              for each in upgrades]  # fmt: skip
     return ConfirmDialog(
         "Upgrade the registry?",
-        Content("\n").join([*lines, *describe_effects(plan)]),
+        Content("\n").join([*lines, *describe_effects(plan), Content(plan.summary)]),
         "Upgrade",
         careful=bool(plan.destructive),
     )
 
 
-def plan_upgrade(session: WizardSession, wish: Wish) -> tuple[Plan, tuple[Upgrade, ...]]:
+def plan_upgrade(session: WizardSession, wanted: UpgradeWish) -> tuple[Plan, tuple[Upgrade, ...]]:
     """Open the deployment with the answers of an upgrade, and plan it. Blocks.
 
     Args:
         session: The deployment that is open.
-        wish: What to upgrade to.
+        wanted: What to upgrade.
 
     Raises:
         MoorageError: It is not possible.
     """
     operations = session.operations
-    operations.open(answers_of_upgrade(session.answers(), wish))
-    plan = operations.plan_upgrade(wish)
+    answers = answers_of_upgrade(session.answers(), wanted.wish, wanted.limit)
+    operations.open(answers, wanted.limit)
+    plan = operations.plan_upgrade(wanted.wish)
     return plan, upgrades_of(plan)
 
 

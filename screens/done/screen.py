@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import ClassVar
 
 from textual import on, work
@@ -144,11 +143,12 @@ class DoneScreen(Screen[None]):
     def _verdict(self) -> Static:
         address = registry_name(self._answers)
         verification = self._outcome.verification
+        done = printable(f"{self._outcome.done_text} ".lstrip())
         if self._outcome.is_good and verification is not None and verification.not_checked:
             skipped = printable(verification.not_checked_in_words)
-            text, colour = f"! {address} is up. Not checked: {skipped}.", "$text-warning"
+            text, colour = f"! {done}{address} is up. Not checked: {skipped}.", "$text-warning"
         elif self._outcome.is_good:
-            text, colour = f"✓ {address} is up.", "$text-success"
+            text, colour = f"✓ {done}{address} is up.", "$text-success"
         elif self._outcome.is_rolled_back:
             words = f"○ The apply to {address} was stopped and rolled back."
             text, colour = f"{words}\n{describe_rollback(self._outcome)}", "$text-warning"
@@ -234,7 +234,7 @@ class DoneScreen(Screen[None]):
         if verification is None:
             return
         yield Static("Checks", classes="heading")
-        checks = _grouped(verification.checks)
+        checks = verification.grouped
         width = max((len(check.name) for check in checks if check.status != "skipped"), default=0)
         server = ""
         for check in checks:
@@ -412,22 +412,6 @@ def _line(level: Level, text: str) -> Indented:
     colour = COLOURS[level]
     words = Content.styled(printable(text), colour)
     return Indented(Content.styled(f"  {SIGNS[level]} ", colour), words)
-
-
-def _grouped(checks: Sequence[Check]) -> list[Check]:
-    """Return the checks, with neighbours skipped for the same reason joined."""
-    grouped: list[Check] = []
-    for check in checks:
-        last = grouped[-1] if grouped else None
-        if (
-            last is not None
-            and check.status == "skipped"
-            and (last.server, last.status, last.detail) == (check.server, "skipped", check.detail)
-        ):
-            grouped[-1] = replace(last, name=f"{last.name}, {check.name}")
-        else:
-            grouped.append(check)
-    return grouped
 
 
 def _check_line(check: Check, width: int) -> Indented:

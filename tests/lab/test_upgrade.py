@@ -25,6 +25,7 @@ from moorage.answers.model import Answers
 from moorage.deploy.events import Event, LogLine
 from moorage.deploy.lifecycle.upgrade import Wish, plan_upgrade
 from moorage.deploy.plan.consequences import accepting
+from moorage.deploy.status.status import read_status
 from moorage.deploy.verify.registry_client import RegistryClient
 from moorage.errors import MoorageError
 
@@ -243,14 +244,27 @@ def test_servers_that_share_a_bucket_are_upgraded_together_or_not_at_all(
 
     for machine in machines:
         offer_package(machine, "2.8.91-1")
+    # One first, then the others: an apply in between changes no version.
     events: list[Event] = []
-    with Traffic(clients * 4) as traffic, operator.open(answers, events.append) as deployment:
-        plan = plan_upgrade(deployment, deployment.probe(), Wish())
-        reports = deployment.apply(plan, accepting(plan.consequences)).servers
-    assert [each.status for each in reports] == ["done", "done"], reports
+    label = machines[0].address
+    with Traffic(clients * 4) as traffic:
+        with operator.open(answers, events.append, limit=[label]) as deployment:
+            plan = plan_upgrade(deployment, deployment.probe(), Wish())
+            reports = deployment.apply(plan, accepting(plan.consequences)).servers
+        assert [each.status for each in reports] == ["done"], reports
+        [others] = [row.text for row in plan.expectations if row.key == "others"]
+        assert others == machines[1].address
+        assert running(machines[0]) != running(machines[1]) == before[1]
+        with operator.open(answers) as deployment:
+            status = read_status(deployment, with_plan=True)
+            assert not status.has_changes
+            assert [*status.versions.values()] == [(each.address,) for each in machines]
+            plan = plan_upgrade(deployment, deployment.probe(), Wish())
+            reports = deployment.apply(plan, accepting(plan.consequences)).servers
+    assert [each.status for each in reports] == ["unchanged", "done"], reports
     assert traffic.failures == []
     log = [each.text for each in events if isinstance(each, LogLine)]
-    assert len([line for line in log if line.startswith("the new program has read ")]) == 2, log
+    assert [line for line in log if line.startswith("the new program has read ")], log
     for machine, client in zip(machines, clients, strict=True):
         assert running(machine).endswith(digest_of(machine, "2.8.91-1"))
         assert pulls(client, "team/app", digest)
@@ -318,10 +332,10 @@ STEPS = (
     "switch", "check", "record", "drain",
 )  # fmt: skip
 FAULTS = (
-    [(step, fault) for step in STEPS for fault in ("kill -9", "crash")]
-    if os.environ.get("MOORAGE_ALL_FAULTS")
-    else [("packages", "kill -9"), ("registry", "crash"), ("prove", "kill -9"), ("switch", "crash"),
-          ("record", "kill -9")]
+    [(step, fault) for step in STEPS for fault in ("kill -9", "crash", "reboot")]
+    if os.environ.get("MOORAGE_THOROUGH")
+    else [("packages", "kill -9"), ("registry", "reboot"), ("prove", "kill -9"),
+          ("switch", "crash"), ("record", "kill -9")]
 )  # fmt: skip
 
 
@@ -339,10 +353,15 @@ def test_whatever_ends_an_upgrade_serves_one_whole_program(
     for number, (step, fault) in enumerate(FAULTS, start=101):
         offer_package(server, f"2.8.{number}-1")
         old, new = (digest_of(server, f"2.8.{each}-1") for each in (number - 1, number))
-        act = Breakpoint.kill_run if fault == "kill -9" else lambda point: server.crash()
-        with Breakpoint(server, step, act) as point:
+        acts = {
+            "kill -9": Breakpoint.kill_run,
+            "crash": lambda point: server.crash(),
+            "reboot": lambda point: server.run("systemctl --no-block poweroff"),
+        }
+        with Breakpoint(server, step, acts[fault]) as point:
             ended = _upgrade(operator, answers)
-        if fault == "crash":
+        if fault != "kill -9":
+            wait_until(lambda: not server.is_on())
             server.start()
         wait_until(lambda: _is_pulled(client, digest))
         serves = _serving(server)

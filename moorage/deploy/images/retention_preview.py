@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from moorage.deploy.plan.consequences import Code, Consequence
+from moorage.deploy.plan.consequences import Code, Consequence, store_in_words
+from moorage.deploy.plan.store import uses_recorded_store
 from moorage.deploy.record.deployment_json import as_applied
 from moorage.errors import MoorageError
 
@@ -33,17 +34,18 @@ def find_removals(deployment: Deployment, every: Sequence[Facts]) -> Iterator[Co
     if not _come_into_force(answers, every) or not any(map(_has_images, every)):
         return
     is_scheduled = answers.collect.when is not None
+    if not any(uses_recorded_store(answers, each) for each in every):
+        yield _unknown(
+            f"the images in {store_in_words(answers.storage)} can only be read once they are "
+            "served. Without a schedule, 'moorage images retain' then shows it",
+            is_scheduled=is_scheduled,
+        )
+        return
     try:
         read = read_images(deployment, every)
         judgement = judge(read, read_activity(deployment), answers.retention)
     except MoorageError as error:
-        why = f"{error}".rstrip(".")
-        yield Consequence(
-            Code.RETENTION_UNKNOWN,
-            f"It is not known what the retention rules will remove: {why}.",
-            is_destructive=is_scheduled,
-            needs="retention" if is_scheduled else None,
-        )
+        yield _unknown(f"{error}".rstrip("."), is_scheduled=is_scheduled)
         return
     counts = Counter(each.repository for each in judgement.removed)
     who = f"the schedule ({answers.collect.when})" if is_scheduled else "'moorage images retain'"
@@ -59,6 +61,15 @@ def find_removals(deployment: Deployment, every: Sequence[Facts]) -> Iterator[Co
         is_destructive=is_scheduled,
         needs="retention" if is_scheduled else None,
         after=str(counts.total()),
+    )
+
+
+def _unknown(why: str, *, is_scheduled: bool) -> Consequence:
+    return Consequence(
+        Code.RETENTION_UNKNOWN,
+        f"It is not known what the retention rules will remove: {why}.",
+        is_destructive=is_scheduled,
+        needs="retention" if is_scheduled else None,
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from moorage.deploy.lifecycle.kept import KeptDeployment, ServerDeployments
+from moorage.deploy.lifecycle.kept import KeptDeployment, ServerDeployments, no_deployment_before
 from moorage.deploy.lifecycle.rollback import for_slot, revisions_kept
 from moorage.deploy.plan.plan import Change, Kind
 from moorage.deploy.plan.planning import masked_pair
@@ -29,13 +29,19 @@ class AnswerChange:
 
     Attributes:
         path: Its dotted path.
-        before: Its value before, as JSON or text; empty if it had none.
+        before: Its value before, as JSON or text; None if it had none.
         after: Its value after, likewise.
     """
 
     path: str
-    before: str
-    after: str
+    before: str | None
+    after: str | None
+
+    def __str__(self) -> str:
+        before, after = (
+            "-" if each is None else each or '""' for each in (self.before, self.after)
+        )
+        return f"{before} → {after}"
 
 
 @dataclass(frozen=True)
@@ -45,8 +51,9 @@ class ServerDiff:
     Attributes:
         server: Its label.
         files: The files that differ, secrets masked.
-        before: The registry's version before; empty if not known.
-        after: Its version after.
+        before: The registry's version before, or its program if the version is the same; empty if
+            not known.
+        after: The same after.
         reason: Why files are not compared; empty if they are.
     """
 
@@ -101,11 +108,7 @@ def compare(
     if before is None:
         earlier = [each for each in revisions_kept(every) if each < after]
         if not earlier:
-            raise MoorageError(
-                f"The servers keep no deployment before revision {after}.",
-                advice="'moorage history FILE' shows the changes before it.",
-                code="no_deployment_before",
-            )
+            raise no_deployment_before(after)
         before = earlier[0]
     pairs = [(each.at(before), each.at(after)) for each in every]
     missing = [
@@ -140,6 +143,8 @@ def _changes(every: Sequence[ServerDeployments], before: int, after: int) -> tup
 
 def _server(before: KeptDeployment, after: KeptDeployment) -> ServerDiff:
     versions = before.version, after.version
+    if before.version == after.version and before.program and after.program:
+        versions = before.program_name, after.program_name
     if before.run_id == after.run_id:
         return ServerDiff(after.server, (), *versions)
     for each in (before, after):
@@ -159,7 +164,12 @@ def _files(before: KeptDeployment, after: KeptDeployment) -> Iterator[Change]:
         if first == second:
             continue
         action = Action.ADD if first is None else Action.REMOVE if second is None else Action.CHANGE
-        shown, masked = masked_pair(kind_of_secret(path), first, second or "")
+        shown, masked = masked_pair(
+            kind_of_secret(path),
+            first,
+            second or "",
+            (f"revision {before.revision}", f"revision {after.revision}"),
+        )
         yield Change(Kind.FILE, action, path, "", shown, None if second is None else masked)
 
 
@@ -176,7 +186,7 @@ def _answers(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[An
     was, now = dict(_leaves(before, "")), dict(_leaves(after, ""))
     for path in sorted({*was, *now}):
         if was.get(path) != now.get(path) and path not in {"version", "ask"}:
-            yield AnswerChange(path, was.get(path, ""), now.get(path, ""))
+            yield AnswerChange(path, was.get(path), now.get(path))
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
@@ -187,11 +197,15 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
     elif isinstance(value, list) and value and all(isinstance(each, Mapping) for each in value):
         for number, each in enumerate(value):
             key = next((key for key in _NAMES if key in each), None)
-            place = f"{path}[{number if key is None else _shown(each[key])}]"
+            place = f"{path}[{number if key is None else _name_of(each[key])}]"
             rest = {name: inner for name, inner in each.items() if name != key}
             yield from _leaves(rest or "present", place)
     else:
         yield path, _shown(value)
+
+
+def _name_of(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _shown(value: Any) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from moorage.deploy.deployment import Deployment
-from moorage.deploy.plan.programs import Program, is_valid, read_program
+from moorage.deploy.plan.programs import Program, is_valid, name_of, read_program
 from moorage.deploy.record.deployment_json import (
     Recorded,
     active_slot,
@@ -94,10 +94,21 @@ class KeptDeployment:
         return "green" if deployment_record(self.facts).get("slot") == "green" else "blue"
 
     @property
+    def is_too_old(self) -> bool:
+        """Whether its slots had no programs of their own, so that it can only be compared."""
+        unit = self.facts.files.get(layout.UNIT)
+        return unit is not None and b"/program.env" not in unit.content
+
+    @property
     def version(self) -> str:
         """The registry's version, for display; empty if not known."""
         recorded = line_of(deployment_record(self.facts).get("registry_version"))
         return self.program.version if self.program is not None else recorded
+
+    @property
+    def program_name(self) -> str:
+        """The package with its version, or the image; empty if not known."""
+        return name_of(self.program) if self.program is not None else ""
 
     @property
     def files(self) -> Sequence[ManagedFile]:
@@ -151,6 +162,16 @@ def deployed_files(facts: Facts) -> tuple[str, ...]:
             return ()
         found.append(path)
     return tuple(found)
+
+
+def no_deployment_before(revision: int) -> MoorageError:
+    """Return the error that no server keeps a deployment before a revision."""
+    return MoorageError(
+        f"The servers keep no deployment before revision {revision}.",
+        advice="A deployment is kept once this version of Moorage has applied or replaced it. "
+        "'moorage history FILE' shows what each revision changed.",
+        code="no_deployment_before",
+    )
 
 
 def read_deployments(deployment: Deployment) -> tuple[ServerDeployments, ...]:
@@ -265,7 +286,9 @@ def _wrong_files(facts: Facts, run_id: str) -> Iterator[str]:
         yield "its record is missing or of another run"
         return
     slot: Slot = "green" if record.get("slot") == "green" else "blue"
-    for path in (*layout.slot_files(slot), layout.UNIT, layout.NGINX_SITE, layout.UPSTREAM):
+    # Early versions had no slot.env.
+    own = (layout.config_path(slot), *({*layout.slot_files(slot)} & digests.keys()))
+    for path in (*own, layout.UNIT, layout.NGINX_SITE, layout.UPSTREAM):
         if path not in facts.files:
             yield f"{path} is missing"
     for path, each in facts.files.items():

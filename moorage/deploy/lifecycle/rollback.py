@@ -15,14 +15,27 @@ from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.images.retention_preview import find_removals
-from moorage.deploy.lifecycle.kept import CERTIFICATE, STAYING, KeptDeployment, ServerDeployments
+from moorage.deploy.lifecycle.kept import (
+    CERTIFICATE,
+    STAYING,
+    KeptDeployment,
+    ServerDeployments,
+    no_deployment_before,
+)
 from moorage.deploy.materials import archive_digest
-from moorage.deploy.plan.consequences import Code, Consequence, change_of_apply, find_consequences
+from moorage.deploy.plan.consequences import (
+    Code,
+    Consequence,
+    change_of_apply,
+    find_consequences,
+    version_in_words,
+)
 from moorage.deploy.plan.expectations import expect
 from moorage.deploy.plan.plan import Plan, ServerPlan
 from moorage.deploy.plan.planning import plan_state
 from moorage.deploy.plan.platform import platform_of
 from moorage.deploy.plan.problem import problem_on
+from moorage.deploy.plan.programs import runs_now, why_restore
 from moorage.deploy.plan.store import store_id, uses_recorded_store
 from moorage.deploy.plan.timings import recorded as recorded_timings
 from moorage.deploy.record.deployment_json import (
@@ -32,7 +45,7 @@ from moorage.deploy.record.deployment_json import (
     recorded_digests,
 )
 from moorage.deploy.record.left_servers import find_left, read_user_lists
-from moorage.deploy.record.merge import answers_gone_back, catch_up_users
+from moorage.deploy.record.merge import answers_gone_back, answers_of_some, catch_up_users
 from moorage.deploy.record.revisions import latest
 from moorage.deploy.run.hooks import hooks_of_apply
 from moorage.desired import layout
@@ -58,22 +71,32 @@ class Rollback:
         revision: Its revision.
         kept: It on each server, in the answers' order.
         answers: The operator's answers, with those of that deployment.
+        answers_after: The operator's answers after it: if only some servers go back, what all
+            share stays.
         left: The recorded answers that the operator has to enter again, as dotted paths.
         from_revision: The revision of the deployment that is left.
+        differ: The answers that stay then, although they differ, as dotted paths.
     """
 
     revision: int
     kept: tuple[KeptDeployment, ...] = field(repr=False)
     answers: Answers
+    answers_after: Answers
     left: tuple[str, ...] = ()
     from_revision: int = 0
+    differ: tuple[str, ...] = ()
+
+    @property
+    def done_text(self) -> str:
+        """The result of the rollback, for display."""
+        return f"Rolled back to revision {self.revision}."
 
 
 def choose(every: Sequence[ServerDeployments], answers: Answers, to: int | None = None) -> Rollback:
     """Return the deployment to go back to: that of a revision, or the one before the current.
 
     Args:
-        every: The deployments of all servers.
+        every: The deployments of the servers that go back.
         answers: The operator's answers.
         to: The revision; None for the deployment before.
 
@@ -88,11 +111,7 @@ def choose(every: Sequence[ServerDeployments], answers: Answers, to: int | None 
         to = next((each for each in earlier if not list(_lacking(every, each))), None)
         if to is None:
             if not earlier:
-                raise MoorageError(
-                    "The servers keep no deployment before the current one.",
-                    advice="A deployment is kept when the next one replaces it.",
-                    code="no_deployment_before",
-                )
+                raise no_deployment_before(current)
             raise ServersFailed(list(_lacking(every, earlier[0])))
     elif to not in revisions:
         names = ", ".join(map(str, revisions)) or "none"
@@ -107,7 +126,12 @@ def choose(every: Sequence[ServerDeployments], answers: Answers, to: int | None 
     kept = tuple(found for each in every if (found := each.at(to)) is not None)
     merged = answers_gone_back(answers, kept[0].recorded)
     gone_back, left = _without_other_archive(merged.answers, kept)
-    return Rollback(to, kept, gone_back, (*merged.left, *left), current)
+    left = (*merged.left, *left)
+    if len(every) == len(answers.servers):
+        return Rollback(to, kept, gone_back, gone_back, left, current)
+    chosen = {each.server for each in every}
+    after, differ = answers_of_some(answers, gone_back, chosen)
+    return Rollback(to, kept, gone_back, after, (), current, differ)
 
 
 def _without_other_archive(
@@ -146,6 +170,15 @@ def _lacking(every: Sequence[ServerDeployments], revision: int) -> Iterator[Moor
                 advice=_CHOOSE,
                 server=each.server,
                 code="deployment_not_kept",
+            )
+        elif there.is_too_old:
+            yield MoorageError(
+                f"the deployment of revision {there.revision} is from a version of Moorage whose "
+                "slots had no programs of their own.",
+                advice="Set the old values in the answers and apply them; 'moorage diff FILE' "
+                "shows what differs.",
+                server=each.server,
+                code="deployment_too_old",
             )
         elif there.fault:
             yield MoorageError(
@@ -206,7 +239,7 @@ def plan_rollback(deployment: Deployment, rollback: Rollback, every: Sequence[Fa
         revision,
         answers.based_on,
         revision.following(answers.based_on, change),
-        expect(servers, answers.rollout, recorded_timings()),
+        expect(servers, answers.rollout, recorded_timings(), deployment.other_servers),
         left,
     )
 
@@ -416,12 +449,15 @@ def _notes(answers: Answers, kept: KeptDeployment, stays: Sequence[str]) -> Iter
 def _programs(kept: Sequence[KeptDeployment], every: Sequence[Facts]) -> Iterator[Consequence]:
     """Yield the servers whose registry goes back to another version."""
     for then, facts in zip(kept, every, strict=True):
-        before = line_of(deployment_record(facts).get("registry_version"))
-        if then.program is not None and before and then.version and before != then.version:
-            yield Consequence(
-                Code.REGISTRY_VERSION,
-                f"The registry changes from version {before} to version {then.version}.",
-                servers=(facts.server,),
-                before=before,
-                after=then.version,
-            )
+        if then.program is None or not why_restore(then.program, facts):
+            continue
+        before, after = line_of(deployment_record(facts).get("registry_version")), then.version
+        if not before or before == after:
+            before, after = runs_now(facts), then.program_name
+        yield Consequence(
+            Code.REGISTRY_VERSION,
+            f"The registry changes from {version_in_words(before)} to {version_in_words(after)}.",
+            servers=(facts.server,),
+            before=before,
+            after=after,
+        )

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from moorage.answers.model import Answers
+from moorage.answers.model import Answers, shows_version
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.plan.plan import Plan, ServerPlan
 from moorage.deploy.plan.programs import PACKAGE, Target, runs_now
@@ -74,29 +74,25 @@ class Upgrade:
     after: str
 
 
-def answers_of_upgrade(answers: Answers, wish: Wish) -> Answers:
+def answers_of_upgrade(answers: Answers, wish: Wish, limit: Sequence[str] = ()) -> Answers:
     """Return the answers with the image, its archive and the version of an upgrade.
+
+    With a limit, the image is that of the chosen servers; once all have it, of the registry.
 
     Args:
         answers: The operator's answers.
         wish: What to upgrade to.
+        limit: The servers to upgrade, by label; all when empty.
 
     Raises:
-        MoorageError: The registry does not run from an image, or its name has no tag to replace.
+        MoorageError: The registry does not run from an image, its name has no tag to replace, or
+            an archive is for some servers only.
     """
-    registry = answers.registry
-    runtimes = {answers.for_server(each.host).registry.runtime for each in answers.servers}
+    chosen = [each.host for each in answers.servers if not limit or each.host in limit]
+    runtimes = {answers.for_server(host).registry.runtime for host in chosen}
     image = wish.image
     if image is None and wish.version is not None and "package" not in runtimes:
-        name, colon, tag = registry.image.rpartition(":")
-        if not colon or "/" in tag or "@" in registry.image or not _TAG.fullmatch(wish.version):
-            raise MoorageError(
-                f"{registry.image} has no tag that the version could replace.",
-                advice="Name the image instead.",
-                code="image_without_tag",
-                fields=("registry.image",),
-            )
-        image = f"{name}:{wish.version}"
+        image = _with_tag(answers.registry.image, wish.version)
     if (image is not None or wish.archive is not None) and runtimes == {"package"}:
         raise MoorageError(
             "The registry runs from the distribution's package, not from an image.",
@@ -104,17 +100,21 @@ def answers_of_upgrade(answers: Answers, wish: Wish) -> Answers:
             code="runs_package",
             fields=("registry.runtime",),
         )
-    update: dict[str, object] = {}
-    if image is not None and image != registry.image:
-        update["image"] = image
-        if registry.version is not None and re.search(r":v?[0-9][^/]*$", image):
-            plain = registry.model_copy(update={"image": image, "version": None})
-            update["version"] = registry_version(answers.model_copy(update={"registry": plain}))
+    if wish.archive is not None and len(chosen) < len(answers.servers):
+        raise MoorageError(
+            "An image archive is for all servers.",
+            advice="Load it on the server first (docker load, podman load), and name the image.",
+            code="archive_for_all",
+            fields=("registry.image_archive",),
+        )
+    changed = answers
+    if image is not None:
+        changed = _with_image(answers, image, chosen)
     if wish.archive is not None:
-        update["image_archive"] = wish.archive
-    if not update:
+        registry = changed.registry.model_copy(update={"image_archive": wish.archive})
+        changed = changed.model_copy(update={"registry": registry})
+    if changed == answers:
         return answers
-    changed = answers.model_copy(update={"registry": registry.model_copy(update=update)})
     try:
         return Answers.model_validate(changed.model_dump())
     except ValueError as error:
@@ -124,6 +124,45 @@ def answers_of_upgrade(answers: Answers, wish: Wish) -> Answers:
             code="image_not_valid",
             fields=("registry.image", "registry.image_archive"),
         ) from error
+
+
+def _with_tag(image: str, tag: str) -> str:
+    name, colon, old = image.rpartition(":")
+    if not colon or "/" in old or "@" in image or not _TAG.fullmatch(tag):
+        raise MoorageError(
+            f"{image} has no tag that the version could replace.",
+            advice="Name the image instead.",
+            code="image_without_tag",
+            fields=("registry.image",),
+        )
+    return f"{name}:{tag}"
+
+
+def _with_image(answers: Answers, image: str, chosen: Sequence[str]) -> Answers:
+    """Return answers with the image of some servers, or of all."""
+    registry = answers.registry
+    others = [
+        each
+        for each in answers.servers
+        if each.host not in chosen and (each.runtime or registry.runtime) != "package"
+    ]
+    if all((each.image or registry.image) == image for each in others):
+        servers = tuple(each.model_copy(update={"image": None}) for each in answers.servers)
+        update: dict[str, object] = {"image": image}
+        if others and image != registry.image:
+            # The archive has the image that was replaced on one server after the other.
+            update["image_archive"] = None
+        if image != registry.image and registry.version is not None and shows_version(image):
+            plain = registry.model_copy(update={"image": image, "version": None})
+            update["version"] = registry_version(answers.model_copy(update={"registry": plain}))
+        registry = registry.model_copy(update=update)
+        return answers.model_copy(update={"registry": registry, "servers": servers})
+    own = image if image != registry.image else None
+    servers = tuple(
+        each.model_copy(update={"image": own}) if each.host in chosen else each
+        for each in answers.servers
+    )
+    return answers.model_copy(update={"servers": servers})
 
 
 def plan_upgrade(deployment: Deployment, facts: Sequence[Facts], wish: Wish) -> Plan:
@@ -146,7 +185,9 @@ def plan_upgrade(deployment: Deployment, facts: Sequence[Facts], wish: Wish) -> 
             advice="Apply the answers first.",
             code="not_applied",
         )
-    return replace(plan, servers=tuple(_with_notes(each, offers) for each in plan.servers))
+    revised = replace(plan.revised, upgraded_to=_names(upgrades_of(plan)))
+    servers = tuple(_with_notes(each, offers) for each in plan.servers)
+    return replace(plan, servers=servers, revised=revised)
 
 
 def _with_notes(plan: ServerPlan, offers: Mapping[str, Offer]) -> ServerPlan:
@@ -299,6 +340,19 @@ def upgrades_of(plan: Plan) -> tuple[Upgrade, ...]:
         for each in plan.servers
         if each.takes_program
     )
+
+
+def done_text_of(plan: Plan) -> str:
+    """Return what an upgrade did, for display.
+
+    Args:
+        plan: The plan of the upgrade.
+    """
+    return f"Upgraded to {', '.join(_names(upgrades_of(plan)))}."
+
+
+def _names(upgrades: Sequence[Upgrade]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each.after for each in upgrades))
 
 
 def _becomes(plan: ServerPlan) -> str:

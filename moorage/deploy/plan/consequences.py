@@ -215,8 +215,7 @@ _ABOUT_USERS: Mapping[Need, tuple[str, str]] = {
 
 _BEGINS_EMPTY = {
     Code.IMAGES_LEFT_BEHIND: (
-        "Put the old storage back in the answers, or accept it with --begin-empty; the old images "
-        "stay where they are.",
+        "Keep the storage, or accept it with --begin-empty; the old images stay where they are.",
         "storage_has_images",
     ),
     Code.STORE_MISSING: (
@@ -285,7 +284,7 @@ def change_of_apply(answers: Answers, materials: Materials, every: Sequence[Fact
 
 
 def _recorded(facts: Facts) -> Answers | None:
-    """Return the answers applied to a server last, with the server's own runtime."""
+    """Return the answers applied to a server last, with the server's own runtime and image."""
     recorded = as_applied(facts)
     return recorded.answers_here if recorded is not None else None
 
@@ -695,8 +694,8 @@ def _version(server: _Server) -> Iterator[Consequence]:
         change = versions if versions[0] != versions[1] else (before, after)
         yield _replaced(
             server, Code.REGISTRY_VERSION,
-            f"The registry changes from {_version_in_words(change[0])} to "
-            f"{_version_in_words(change[1])}.",
+            f"The registry changes from {version_in_words(change[0])} to "
+            f"{version_in_words(change[1])}.",
             *change,
         )  # fmt: skip
 
@@ -708,7 +707,8 @@ def _runs(answers: Answers) -> str:
     return f"{registry.image} in {registry.runtime.capitalize()}"
 
 
-def _version_in_words(version: str) -> str:
+def version_in_words(version: str) -> str:
+    """Return a version for display; a package or an image is its own name."""
     return f"version {version}" if version[:1].isdigit() else version
 
 

@@ -17,16 +17,20 @@ _FETCHES = {Kind.PACKAGE, Kind.IMAGE}
 
 
 def expect(
-    servers: Sequence[ServerPlan], order: str, known: Mapping[str, list[float]]
+    servers: Sequence[ServerPlan],
+    order: str,
+    known: Mapping[str, list[float]],
+    others: Sequence[str] = (),
 ) -> tuple[Row, ...]:
     """Return what to expect of an apply; nothing if it changes nothing.
 
-    The keys are stable: duration, waiting, interruption and failure.
+    The keys are stable: duration, waiting, interruption, failure and others.
 
     Args:
         servers: The plan of each server.
         order: ``rolling`` or ``all_at_once``.
         known: The seconds that steps took before; see :mod:`moorage.deploy.plan.timings`.
+        others: The servers of the deployment that stay as they are.
     """
     changed = [server for server in servers if server.has_changes]
     if not changed:
@@ -36,6 +40,7 @@ def expect(
         *_waiting(changed),
         *_interruptions(changed),
         Row("failure", "If it fails", _failure(changed, order)),
+        *([Row("others", "Unchanged", ", ".join(others))] if others else []),
     )
 
 

@@ -531,19 +531,25 @@ def _file_change(file: DesiredFile, facts: Facts, recorded: Mapping[str, str]) -
     return Change(Kind.FILE, action, file.path, file.reason, before, after, drift)
 
 
-def masked_pair(kind: SecretKind | None, before: str | None, after: str) -> tuple[str | None, str]:
+def masked_pair(
+    kind: SecretKind | None,
+    before: str | None,
+    after: str,
+    labels: tuple[str, str] = (_BEFORE, _AFTER),
+) -> tuple[str | None, str]:
     """Return a file's current and new text for display, without secrets.
 
     Args:
         kind: The file's format if it has secrets.
         before: Its text now; None if there is none.
         after: Its new text.
+        labels: What marks masked lines that only one of the two has.
     """
     if kind is None:
         now = None if before is None else without_private_keys(before)
         return now, without_private_keys(after)
-    now = None if before is None else masked(kind, before, _BEFORE, after, ours=after)
-    return now, masked(kind, after, _AFTER, before or "", ours=after)
+    now = None if before is None else masked(kind, before, labels[0], after, ours=after)
+    return now, masked(kind, after, labels[1], before or "", ours=after)
 
 
 def _removal(path: str, facts: Facts, recorded: Mapping[str, str]) -> Change:

@@ -169,6 +169,13 @@ def why_repair(facts: Facts) -> str:
     return f"its program {program.file or program.image} is {condition}"
 
 
+def name_of(program: Program) -> str:
+    """Return a program's name for display: the package with its version, or the image."""
+    if program.runtime != "package":
+        return program.image_name
+    return f"{PACKAGE} {program.package_version or program.version}".strip()
+
+
 def runs_now(facts: Facts) -> str:
     """Return the program that a server's active slot runs, with its version; may be empty.
 

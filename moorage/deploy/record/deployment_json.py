@@ -180,12 +180,12 @@ class Recorded:
 
     @property
     def answers_here(self) -> Answers:
-        """The answers with this server's own runtime."""
-        runtime = next((each.runtime for each in self.servers if each.host == self.label), None)
-        if runtime is None:
-            return self.answers
-        registry = self.answers.registry.model_copy(update={"runtime": runtime})
-        return self.answers.model_copy(update={"registry": registry})
+        """The answers with this server's own runtime and image."""
+        for server in self.servers:
+            if server.host == self.label:
+                registry = self.answers.registry.on_server(server.runtime, server.image)
+                return self.answers.model_copy(update={"registry": registry})
+        return self.answers
 
 
 def recorded_on(facts: Facts) -> Recorded:

@@ -6,7 +6,7 @@ are reached stay as the operator has them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from moorage.answers.secrets import Hash, is_reference
 from moorage.deploy.plan.plan import Plan
 from moorage.deploy.record.deployment_json import Recorded, recorded_on
 from moorage.deploy.record.left_servers import members, read_user_lists
-from moorage.deploy.record.revisions import revision_of
+from moorage.deploy.record.revisions import changed_paths, revision_of
 from moorage.desired.users import RegistryUser
 from moorage.errors import MoorageError
 from moorage.users.answers_sync import KEEP_PASSWORD
@@ -116,7 +116,7 @@ def answers_gone_back(answers: Answers, recorded: Recorded) -> CaughtUp:
         MoorageError: The result is not valid.
     """
     left: list[str] = []
-    runtimes = {each.host: each.runtime for each in recorded.servers}
+    own = {each.host: {"runtime": each.runtime, "image": each.image} for each in recorded.servers}
     hooks = {hook.name: hook for hook in answers.hooks}
     merged: dict[str, Any] = {}
     for name in type(answers).model_fields:
@@ -124,10 +124,7 @@ def answers_gone_back(answers: Answers, recorded: Recorded) -> CaughtUp:
         if name in {"credentials", "dns", "ask", "based_on", "version"}:
             merged[name] = mine
         elif name == "servers":
-            merged[name] = tuple(
-                each.model_copy(update={"runtime": runtimes.get(each.host, each.runtime)})
-                for each in mine
-            )
+            merged[name] = tuple(each.model_copy(update=own.get(each.host, {})) for each in mine)
         elif name == "hooks":
             left += [f"hooks: {hook.name}" for hook in theirs if hook.name not in hooks]
             merged[name] = tuple(
@@ -151,13 +148,46 @@ def answers_gone_back(answers: Answers, recorded: Recorded) -> CaughtUp:
     return CaughtUp(gone_back, left=tuple(left))
 
 
+def answers_of_some(
+    answers: Answers, gone_back: Answers, chosen: Collection[str]
+) -> tuple[Answers, tuple[str, ...]]:
+    """Return answers after some of the servers went back: with their runtime and image.
+
+    What all servers share stays.
+
+    Args:
+        answers: What the operator decided.
+        gone_back: The answers of the earlier deployment.
+        chosen: The servers that went back, by label.
+
+    Returns:
+        The answers, and those that differ from the earlier deployment's, as dotted paths.
+    """
+    registry = answers.registry
+    servers = []
+    for each in answers.servers:
+        there = gone_back.for_server(each.host).registry
+        if each.host in chosen:
+            own = {
+                "runtime": there.runtime if there.runtime != registry.runtime else None,
+                "image": there.image
+                if there.runtime != "package" and there.image != registry.image
+                else None,
+            }
+            servers.append(each.model_copy(update=own))
+        else:
+            servers.append(each)
+    after = answers.model_copy(update={"servers": tuple(servers)})
+    differ = changed_paths(without_secrets(gone_back), after)
+    own_paths = {"servers", "registry.image", "registry.image_archive", "registry.version"}
+    return after, tuple(each for each in differ if each not in own_paths)
+
+
 def _gone_back(theirs: Any, mine: Any, place: str, left: list[str]) -> Any:
     """Return a recorded value with the operator's own references and paths in it."""
-    if place in _LOCAL:
+    if place in _LOCAL or (is_reference(theirs) and is_reference(mine)):
         return mine
     if is_reference(theirs):
-        if is_reference(mine):
-            return mine
         left.append(place)
         return theirs
     if isinstance(theirs, BaseModel):

@@ -27,6 +27,7 @@ MOST_KEPT = 20
 """The number of changes a record keeps."""
 _MOST_NAMES = 500
 _LONGEST = 200
+_LISTS = ("added", "removed", "changed", "answers", "upgraded_to")
 _NOT_COMPARED = {"version", "ask", "based_on", "credentials"}
 
 
@@ -44,6 +45,7 @@ class Change:
         answers: The other answers it changed, as dotted paths.
         has_more: Whether there were too many names to keep all of them.
         rolled_back_to: The revision whose deployment was restored; 0 if it was none.
+        upgraded_to: The versions or images of an upgrade; none if it was none.
     """
 
     revision: int = 0
@@ -55,6 +57,7 @@ class Change:
     answers: tuple[str, ...] = ()
     has_more: bool = False
     rolled_back_to: int = 0
+    upgraded_to: tuple[str, ...] = ()
 
     @property
     def what(self) -> str:
@@ -63,6 +66,7 @@ class Change:
         parts += [
             f"{what} {', '.join(names)}"
             for what, names in (
+                ("upgraded to", self.upgraded_to),
                 ("added", self.added),
                 ("removed", self.removed),
                 ("changed", self.changed),
@@ -233,7 +237,7 @@ def _entry(change: Change) -> dict[str, object]:
     entry: dict[str, object] = {
         "revision": change.revision, "by": change.by, "at": change.at
     }  # fmt: skip
-    for name in ("added", "removed", "changed", "answers"):
+    for name in _LISTS:
         if names := getattr(change, name):
             entry[name] = list(names)
     if change.has_more:
@@ -248,7 +252,7 @@ def _history(noted: object) -> Sequence[Change]:
     for entry in noted[-MOST_KEPT:] if isinstance(noted, list) else ():
         if isinstance(entry, Mapping) and (number := _number(entry.get("revision"))) is not None:
             lists = {name: _names(entry.get(name))
-                     for name in ("added", "removed", "changed", "answers")}  # fmt: skip
+                     for name in _LISTS}  # fmt: skip
             found[number] = Change(
                 number,
                 line_of(entry.get("by")),

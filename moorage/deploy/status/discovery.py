@@ -121,7 +121,9 @@ class FoundDeployment:
             host = labels.get(each.host, each.host)
             server = named.get(host) or (each.as_server(key) if each in agreed else None)
             if server is not None:
-                found[host] = server.model_copy(update={"runtime": each.runtime})
+                found[host] = server.model_copy(
+                    update={"runtime": each.runtime, "image": each.image}
+                )
         return tuple((found | {host: each for host, each in named.items() if host not in found}
                       ).values())  # fmt: skip
 

@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from typing import Any
 
 from moorage.answers.model import Answers
 from moorage.answers.record import without_secrets
@@ -20,7 +21,7 @@ from moorage.deploy.plan.managed_files import USER_FOLDERS, misplaced_files, unr
 from moorage.deploy.plan.other_sites import taken_names
 from moorage.deploy.plan.packaged_registry import is_held_back
 from moorage.deploy.plan.problem import problem_on
-from moorage.deploy.plan.programs import why_repair
+from moorage.deploy.plan.programs import runs_now, why_repair
 from moorage.deploy.plan.store import missing_images
 from moorage.deploy.plan.web_server import BY_HAND, missing_nginx, nginx_problems
 from moorage.deploy.record.additions import Additions, recorded_additions
@@ -71,6 +72,7 @@ class ServerStatus:
         by: The operator of the last change.
         moorage: The version of Moorage that made it.
         registry_version: The registry's version.
+        program: The package's version or the image that runs it.
         slot: The slot that gets the traffic, or None.
         is_serving: Whether that slot's service runs.
         draining: The open transfers of the other slot; None when it is stopped.
@@ -96,6 +98,7 @@ class ServerStatus:
     by: str = ""
     moorage: str = ""
     registry_version: str = ""
+    program: str = ""
     slot: Slot | None = None
     is_serving: bool = False
     draining: Draining | None = None
@@ -142,6 +145,7 @@ def status_of(facts: Facts, now: datetime.datetime | None = None) -> ServerStatu
         by=revision_of(facts).by,
         moorage=line_of(record.get("moorage")),
         registry_version=line_of(record.get("registry_version")),
+        program=runs_now(facts) if record else "",
         slot=slot,
         is_serving=slot is not None and facts.is_active(layout.unit_name(slot)),
         draining=draining(facts, layout.other(slot)) if slot is not None else None,
@@ -347,6 +351,25 @@ class Status:
     has_answers: bool = False
 
     @property
+    def versions(self) -> dict[str, tuple[str, ...]]:
+        """The servers by what runs there, if their versions or programs differ; else empty."""
+        deployed = [server for server in self.servers if server.is_deployed]
+        for name in ("registry_version", "program"):
+            found: dict[str, tuple[str, ...]] = {}
+            for server in deployed:
+                version = getattr(server, name) or "unknown"
+                found[version] = (*found.get(version, ()), server.server)
+            if len(found) > 1:
+                return found
+        return {}
+
+    @property
+    def versions_text(self) -> str:
+        """The difference of the versions, for display; empty without one."""
+        parts = [f"{version} on {', '.join(names)}" for version, names in self.versions.items()]
+        return f"The servers run different versions: {'; '.join(parts)}." if parts else ""
+
+    @property
     def exit_code(self) -> ExitCode:
         """The exit code of the command."""
         if self.unreached:
@@ -405,7 +428,20 @@ def _records(facts: Facts, answers: Answers) -> bool:
     recorded, expected = deployment_record(facts).get("answers"), without_secrets(answers)
     if not isinstance(recorded, Mapping):
         return False
-    return {**recorded, "ask": None} == {**expected, "ask": None}
+    if {**recorded, "ask": None} == {**expected, "ask": None}:
+        return True
+    # The other servers can have another image since.
+    try:
+        applied = Answers.model_validate(recorded)
+    except (ValueError, RecursionError):
+        return False
+    return _on_server(applied, facts.server) == _on_server(answers, facts.server)
+
+
+def _on_server(answers: Answers, label: str) -> dict[str, Any]:
+    servers = tuple(each.model_copy(update={"image": None}) for each in answers.servers)
+    here = answers.for_server(label).model_copy(update={"servers": servers, "ask": ()})
+    return without_secrets(here)
 
 
 def _is_as_recorded(server: ServerStatus, facts: Facts, answers: Answers) -> bool:

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from moorage.answers.model import Answers
@@ -99,6 +99,24 @@ class Verification:
     def is_good(self) -> bool:
         """Whether no check was bad."""
         return all(check.status is not CheckStatus.BAD for check in self.checks)
+
+    @property
+    def grouped(self) -> tuple[Check, ...]:
+        """The checks, with neighbours joined that were skipped for the same reason."""
+        found: list[Check] = []
+        for check in self.checks:
+            last = found[-1] if found else None
+            same = (check.server, CheckStatus.SKIPPED, check.detail)
+            if (
+                last is not None
+                and check.status is CheckStatus.SKIPPED
+                and (last.server, last.status, last.detail) == same
+            ):
+                seconds = last.seconds + check.seconds
+                found[-1] = replace(last, name=f"{last.name}, {check.name}", seconds=seconds)
+            else:
+                found.append(check)
+        return tuple(found)
 
     @property
     def not_checked(self) -> dict[str, str]:

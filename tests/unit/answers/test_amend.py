@@ -78,6 +78,51 @@ def test_comments_stay_at_any_depth() -> None:
     assert not lost_comments(NESTED, back)
 
 
+ITEMS = """\
+version: 1
+registry:
+  domain: registry.example.test
+  runtime: docker
+  image: docker.io/library/registry:2.8
+  settings: {log: {level: info}}   # how much it logs
+  listen: [192.0.2.1]
+servers:
+  # The first one.
+  - host: one.example.test
+    user: root  # by key
+  # The second one.
+  - {host: two.example.test, user: root}   # in the cellar
+storage: {driver: s3, s3: {bucket: images, region: eu}}
+credentials:
+  users:
+    - {name: ci, password: {env: CI_PW}}
+"""
+
+
+def test_items_of_lists_change_one_by_one_in_their_own_style() -> None:
+    before = loads(ITEMS)
+    image = "docker.io/library/registry:3.1.1"
+    registry = before.registry.model_copy(
+        update={"settings": {"log": {"level": "warn"}}, "listen": ("192.0.2.1", "192.0.2.2")}
+    )
+    servers = tuple(each.model_copy(update={"image": image}) for each in before.servers)
+    answers = before.model_copy(update={"registry": registry, "servers": servers})
+
+    text = amend(ITEMS, answers)
+
+    expected = (
+        ITEMS.replace("level: info", "level: warn")
+        .replace("[192.0.2.1]", "[192.0.2.1, 192.0.2.2]")
+        .replace("    user: root  # by key\n", f"    user: root  # by key\n    image: {image}\n")
+        .replace("user: root}", f"user: root, image: '{image}'}}")
+    )
+    assert text == expected
+    assert amend(text, before) == ITEMS
+    only_first = before.model_copy(update={"servers": (servers[0], before.servers[1])})
+    assert "# in the cellar" in amend(text, only_first)
+    assert loads(amend(text, only_first)) == only_first
+
+
 def test_a_new_section_goes_to_the_end() -> None:
     more = _with(ssl={"mode": "none"})
 

@@ -20,7 +20,10 @@ def _result(status: RunStatus, capsys: pytest.CaptureFixture[str]) -> tuple[int,
     report = ApplyReport((ServerReport("alpha", status),), {}, revision=3)
     runner = SimpleNamespace(output=Output(), main_thread=SimpleNamespace(is_interrupted=False))
     code = print_result(
-        cast(Runner, runner), cast(Plan, None), Outcome(report), {}, "Rolled back to revision 1."
+        cast(Runner, runner),
+        cast(Plan, None),
+        Outcome(report, done_text="Rolled back to revision 1."),
+        {},
     )
     return code, capsys.readouterr().out.splitlines()
 

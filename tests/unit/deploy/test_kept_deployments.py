@@ -28,7 +28,7 @@ FILES = {
     layout.config_path("blue"): b"log: {level: info}\n",
     layout.slot_env_path("blue"): b'MOORAGE_SOCKET="/run/moorage-registry/blue/registry.sock"\n',
     layout.REGISTRY_ENV: b'REGISTRY_HTTP_SECRET="hidden-in-diffs"\n',
-    layout.UNIT: b"[Service]\n",
+    layout.UNIT: b"[Service]\nEnvironmentFile=/etc/moorage/registry/%i/program.env\n",
     layout.NGINX_SITE: b"server {}\n",
     layout.UPSTREAM: b"upstream {}\n",
 }
@@ -172,6 +172,34 @@ def test_servers_that_had_different_answers_do_not_go_back_together() -> None:
         choose([one, two], answers_of(), 2)
 
 
+OLD_IMAGE, NEW_IMAGE = "docker.io/library/registry:2.8", "docker.io/library/registry:3.1.1"
+
+
+def test_one_of_two_servers_goes_back_and_the_answers_keep_what_both_share() -> None:
+    registry = {"domain": "registry.example.test", "runtime": "docker", "image": OLD_IMAGE}
+    servers = [{"host": "one.example.test"}, {"host": "two.example.test"}]
+    storage = {"driver": "s3", "s3": S3}
+    before = answers_of(registry=registry, servers=servers, storage=storage)
+    tried = [servers[0] | {"image": NEW_IMAGE}, servers[1]]
+    now = answers_of(registry=registry | {"port": 8443}, servers=tried, storage=storage)
+    found = read(record_of(2, now), members(1, record_of(1, before)), members(2))
+
+    rollback = choose([found], now)
+
+    assert rollback.answers.registry.port == 443
+    after = rollback.answers_after
+    assert [each.image for each in after.servers] == [None, None]
+    assert after.registry == now.registry
+    assert rollback.differ == ("registry.port",)
+    # The other way round, the server gets what it had, not what all have now.
+    tried[0] = servers[0]
+    all_new = answers_of(registry=registry | {"image": NEW_IMAGE}, servers=servers, storage=storage)
+    rollback = choose([found], all_new)
+    assert [each.image for each in rollback.answers_after.servers] == [OLD_IMAGE, None]
+    assert rollback.answers_after.registry.image == NEW_IMAGE
+    assert rollback.differ == ()
+
+
 def test_a_difference_masks_secrets_and_ignores_the_slot() -> None:
     level = answers_of(
         registry={"domain": "registry.example.test", "settings": {"log": {"level": "debug"}}}
@@ -183,10 +211,43 @@ def test_a_difference_masks_secrets_and_ignores_the_slot() -> None:
     found = read(record, members(1), members(2, record, green))
     diff = compare([found])
     assert [(each.path, each.before, each.after) for each in diff.answers] == [
-        ("registry.settings.log.level", "", "debug")
+        ("registry.settings.log.level", None, "debug")
     ]
     assert [each.subject for each in diff.servers[0].files] == [layout.REGISTRY_ENV]
     assert "hidden" not in repr(diff)
+    assert "(revision 2)" in diff.servers[0].files[0].diff
+
+
+def test_programs_of_the_same_version_are_told_apart_by_their_packages() -> None:
+    then, now = (
+        f'{PROGRAM}MOORAGE_PROGRAM_VERSION="2.8.2"\nMOORAGE_PACKAGE_VERSION="2.8.2-{number}"\n'
+        for number in (1, 2)
+    )
+    files = [{f"./{run_id(number)}/program.env": (text.encode(), {})}
+             for number, text in ((1, then), (2, now))]  # fmt: skip
+    found = read(record_of(2), members(1) | files[0], members(2) | files[1])
+    [server] = compare([found]).servers
+    assert (server.before, server.after) == ("docker-registry 2.8.2-1", "docker-registry 2.8.2-2")
+
+
+def test_answers_that_differ_are_named_as_in_the_file() -> None:
+    rule = {"repositories": ["sandbox/*", "tmp/*"], "keep": {"last": 3}}
+    other = rule | {"keep": {"last": 5}}
+    records = [record_of(number, answers_of(retention=[each]))
+               for number, each in ((1, rule), (2, other))]  # fmt: skip
+    found = read(records[1], members(1, records[0]), members(2, records[1]))
+    [change] = compare([found]).answers
+    assert f"{change.path}  {change}" == "retention[sandbox/*, tmp/*].keep.last  3 → 5"
+
+
+def test_a_deployment_from_before_programs_were_kept_can_only_be_compared() -> None:
+    old = FILES | {layout.UNIT: b"[Service]\nExecStart=/usr/bin/docker-registry\n"}
+    del old[layout.slot_env_path("blue")]
+    found = read(record_of(2), members(1, files=old), members(2))
+    with pytest.raises(ServersFailed) as refused:
+        choose([found], answers_of())
+    assert refused.value.errors[0].code == "deployment_too_old"
+    assert layout.UNIT in {each.subject for each in compare([found]).servers[0].files}
 
 
 S3 = {

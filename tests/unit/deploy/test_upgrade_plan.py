@@ -15,6 +15,7 @@ from moorage.deploy.lifecycle.upgrade import Offer, Wish, answers_of_upgrade, re
 from moorage.deploy.plan.programs import read_program
 from moorage.errors import MoorageError, ServersFailed
 from moorage.registry_keys import check_registry
+from moorage.registry_keys.version import registry_versions
 from moorage.servers.facts import Facts
 
 OLD, NEW = "docker.io/library/registry:2.8", "docker.io/library/registry:3.1.1"
@@ -47,6 +48,37 @@ def test_the_answers_of_an_upgrade(
 ) -> None:
     found = answers_of_upgrade(_answers(**registry), wish).registry
     assert (found.image, found.version) == (image, version)
+
+
+def test_some_servers_get_another_image_until_all_have_it() -> None:
+    values = _answers(image_archive="/srv/old.tar", version="2.8").model_dump(mode="json")
+    servers = [{"host": "one"}, {"host": "two"}, {"host": "three", "runtime": "package"}]
+    s3 = {"bucket": "images", "region": "eu"}
+    answers = Answers.model_validate(
+        values | {"servers": servers, "storage": {"driver": "s3", "s3": s3}}
+    )
+
+    first = answers_of_upgrade(answers, Wish(version="3.1.1"), ["one"])
+    assert first.registry == answers.registry
+    assert [each.image for each in first.servers] == [NEW, None, None]
+    assert registry_versions(first) == ("2.8", "3.1")
+    one, two = (first.for_server(each).registry for each in ("one", "two"))
+    assert (one.image, one.image_archive, one.version) == (NEW, None, None)
+    assert two == answers.registry
+
+    both = answers_of_upgrade(first, Wish(image=NEW), ["two"])
+    assert (both.registry.image, both.registry.image_archive) == (NEW, None)
+    assert both.registry.version == "3.1"
+    assert [each.image for each in both.servers] == [None, None, None]
+    assert answers_of_upgrade(first, Wish(image=NEW)).servers == answers.servers
+    assert answers_of_upgrade(first, Wish(image=OLD), ["one"]) == answers
+    for wish, limit, code in (
+        (Wish(archive="/srv/new.tar"), ["one"], "archive_for_all"),
+        (Wish(image=NEW), ["three"], "runs_package"),
+    ):
+        with pytest.raises(MoorageError) as refused:
+            answers_of_upgrade(answers, wish, limit)
+        assert refused.value.code == code
 
 
 @pytest.mark.parametrize(

@@ -137,10 +137,12 @@ def why_restore(program: Program, facts: Facts) -> str:
     now = program_of(facts, active_slot(facts))
     if now is not None and (now.file, now.image) == (program.file, program.image):
         return ""
-    before = f"{now.version} to " if now is not None and now.version else ""
-    return (
-        f"its program changes from {before}{program.version}" if before else "its program changes"
-    )
+    if now is None:
+        return "its program changes"
+    before, after = now.version, program.version
+    if before == after:
+        before, after = name_of(now), name_of(program)
+    return f"its program changes from {before} to {after}"
 
 
 def is_valid(program: Program) -> bool:

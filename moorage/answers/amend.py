@@ -243,11 +243,12 @@ class _Amended:
                 written += body
                 continue
             length = _length(body)
-            keys = self.file.keys((*path, number))
+            is_flow = body[0].lstrip().startswith("- {")
+            keys = [] if is_flow else self.file.keys((*path, number))
             if keys and before.get(keys[0][2]) == after.get(keys[0][2]):
                 inside = (line, line + length)
                 written += self.mapping((*path, number), inside, (before, after))
-            elif length == 1 and isinstance(after, dict) and body[0].lstrip().startswith("- {"):
+            elif is_flow and length == 1 and isinstance(after, dict):
                 indent = body[0].partition("-")[0]
                 written += _with_comment(body[:1], [f"{indent}- {_flow(after)}\n"])
             else:

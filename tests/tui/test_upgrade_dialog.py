@@ -107,6 +107,9 @@ async def test_the_answers_name_the_image_of_the_server_that_was_upgraded(
         await wizard.see("beta: docker.io/library/registry:2.8 →", image, "Unchanged: alpha")
         await wizard.press("right", "enter")
         await wizard.until(lambda: known["beta"].runs == 1, "a run")
+        # The fake servers cannot be reached from outside.
+        await wizard.see("Apply failed", "Enter: report")
+        await wizard.press("enter")
         await wizard.until(lambda: isinstance(wizard.app.screen, DoneScreen), "the report")
     assert known["alpha"].runs == 0
     text = path.read_text()

@@ -118,6 +118,10 @@ def test_items_of_lists_change_one_by_one_in_their_own_style() -> None:
     )
     assert text == expected
     assert amend(text, before) == ITEMS
+    short = ITEMS.replace("{host: two.example.test, user: root}", "{host: two.example.test}")
+    one_key = loads(short).model_copy(update={"servers": (servers[0], servers[1].model_copy(
+        update={"user": None})), "registry": registry})  # fmt: skip
+    assert amend(short, one_key) == expected.replace("user: root, image", "image")
     only_first = before.model_copy(update={"servers": (servers[0], before.servers[1])})
     assert "# in the cellar" in amend(text, only_first)
     assert loads(amend(text, only_first)) == only_first

@@ -214,6 +214,19 @@ def test_a_plan_says_that_it_cannot_tell(
     assert "It is not known what the retention rules will remove: " in str(found["text"])
 
 
+def test_images_that_are_not_served_yet_cannot_be_judged(
+    moorage: Moorage, file: Path, servers: FakeServers
+) -> None:
+    """Reading them needs an apply, so the reason does not send there."""
+    elsewhere = "storage: {filesystem: {path: /srv/images}}\n"
+    file.write_text(file.read_text() + SCHEDULE + elsewhere)
+    found = _consequence(moorage, file)
+    assert found is not None
+    assert (found["code"], found["needs"]) == ("retention_unknown", "--accept-retention")
+    assert "images in /srv/images can only be read once they are served" in str(found["text"])
+    assert "Apply" not in str(found["text"])
+
+
 def test_a_schedule_that_removes_tags_has_to_be_accepted(
     moorage: Moorage, file: Path, servers: FakeServers
 ) -> None:

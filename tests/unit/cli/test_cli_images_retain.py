@@ -218,8 +218,7 @@ def test_images_that_are_not_served_yet_cannot_be_judged(
     moorage: Moorage, file: Path, servers: FakeServers
 ) -> None:
     """Reading them needs an apply, so the reason does not send there."""
-    elsewhere = "storage: {filesystem: {path: /srv/images}}\n"
-    file.write_text(file.read_text() + SCHEDULE + elsewhere)
+    file.write_text(file.read_text().replace(FOLDER, "/srv/images") + SCHEDULE)
     found = _consequence(moorage, file)
     assert found is not None
     assert (found["code"], found["needs"]) == ("retention_unknown", "--accept-retention")

@@ -88,7 +88,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_image_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--suite", choices=SUITES, default="bookworm", help="Debian 12 or 13")
+    parser.add_argument("--suite", choices=SUITES, default="bookworm", help="Debian 11, 12 or 13")
     parser.add_argument(
         "--variant",
         choices=list(rootfs.VARIANTS),

@@ -8,7 +8,7 @@ N ?= 1
 # Write bytecode: it saves several seconds at the start of each test process.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo demo-open demo-down test faults rollback-faults soak-images soak-bucket large-store test-unit check format lab-up lab-down bench screenshots lock
+.PHONY: help setup demo demo-open demo-down test faults rollback-faults upgrades soak-images soak-bucket large-store test-unit check format lab-up lab-down bench screenshots lock
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 17
@@ -33,6 +33,9 @@ faults: setup ## test every fault at every step of a run on a real server; print
 
 rollback-faults: setup ## kill and crash a rollback at every step, on two servers
 	MOORAGE_TEST_EVERY_ROLLBACK_FAULT=1 $(PYTHON) -m pytest -s -q tests/lab/test_roll_back_faults.py
+
+upgrades: setup ## upgrade and roll back with kills, crashes and reboots at every step, other images, other stores
+	MOORAGE_THOROUGH=1 $(PYTHON) -m pytest -s -q tests/lab/test_upgrade.py tests/lab/test_some_servers_first.py tests/lab/test_roll_back_storage.py
 
 soak-images: setup ## collect images 30 times while clients push and pull
 	MOORAGE_SOAK_ROUNDS=$(or $(ROUNDS),30) $(PYTHON) -m pytest -s -q tests/lab/test_images_soak.py

@@ -14,6 +14,7 @@ from moorage.cli.tables import STYLES
 from moorage.deploy.events import (
     STEPS,
     CheckEnded,
+    CheckStatus,
     Event,
     LogLine,
     RunEnded,
@@ -202,5 +203,8 @@ def _sentence(event: Event) -> str:
         case RunEnded():
             return ending_in_words(event.status, "", event.message)
         case CheckEnded():
-            return f"{event.name}: {event.status}, {event.detail}"
+            # The table of the checks says why one was skipped.
+            is_skipped = event.status is CheckStatus.SKIPPED
+            how = "not checked" if is_skipped else f"{event.status}, {event.detail}"
+            return f"{event.name}: {how}"
     return ""

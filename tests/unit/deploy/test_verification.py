@@ -27,6 +27,10 @@ def test_skipped_checks_are_named() -> None:
     assert _text(verification).endswith(
         "! Verification incomplete. Not checked: log in, push (no password is known)."
     )
+    # The reason stands once for each server.
+    *table, _ = _text(verification).splitlines()
+    assert [line.count("no password is known") for line in table] == [0, 1, 1]
+    assert "log in, push" in table[1]
     as_json = verification_as_json(verification)
     assert (as_json["verification"], as_json["not_checked"]) == ("incomplete", ["login", "push"])
 

@@ -44,6 +44,8 @@ from templates.load import shell_script
 FINGERPRINT = "SHA256:" + "A" * 43
 HASH = "$2y$12$" + "a" * 53
 DONE = "@result\tdone\tok\n"
+LONG = 600
+"""Seconds after which something that a test never does is given up."""
 
 
 def some_user(name: str, access: str = "push", *rules: str, disabled: bool = False) -> RegistryUser:
@@ -166,7 +168,7 @@ class FakeServer:
         """Connect as the operator whom the asker asks."""
         self.connections += 1
         if self.slow is not None:
-            self.slow.wait(30)
+            self.slow.wait(LONG)
         if self.unknown_key and not asker.accept_host_key(
             HostKey(self.server, self.server, "ssh-ed25519", self.unknown_key)
         ):
@@ -334,7 +336,7 @@ class FakeConnection:
     ) -> Completed:
         """Run a script on the folder of this machine that has the server's images."""
         if self._to.slow_images is not None:
-            self._to.slow_images.wait(30)
+            self._to.slow_images.wait(LONG)
         if self._to.images_fault is not None:
             raise self._to.images_fault
         sent = str(self._to.images).encode() + sent[sent.index(b"\n") :]
@@ -372,9 +374,9 @@ class _FakeRun:
         if self._server.run_fault is not None:
             raise self._server.run_fault
         if self._server.slow_run is not None:
-            self._server.slow_run.wait(30)
+            self._server.slow_run.wait(LONG)
         if self._server.waits_for_abort:
-            assert self._server.aborted.wait(600), "the run was not aborted"
+            assert self._server.aborted.wait(LONG), "the run was not aborted"
         elif "gate\twait" in self._server.settings:
             self._say("@staged\n")
             self._wait_for(b"go", b"abort")
@@ -421,7 +423,7 @@ class _FakeRun:
 
     def _wait_for(self, *messages: bytes) -> bytes:
         with self._arrived:
-            came = self._arrived.wait_for(lambda: set(messages) & set(self._messages), timeout=30)
+            came = self._arrived.wait_for(lambda: set(messages) & set(self._messages), LONG)
             assert came, f"none of {messages} arrived"
             return next(each for each in self._messages if each in messages)
 

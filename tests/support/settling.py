@@ -34,10 +34,11 @@ async def settle(pilot: Pilot[int], timeout: float = 60) -> bool:
     end = time.monotonic() + timeout
     while app.screen_stack and not app._exception_event.is_set():
         await asyncio.sleep(0)
-        if (app._exit or _is_laid_out(app.screen)) and all(
-            _waits(each) for each in (app, *app.screen.walk_children(with_self=True))
-        ):
-            return True
+        screen = app.screen
+        if all(_waits(each) for each in (app, *screen.walk_children(with_self=True))):
+            if app._exit or _is_laid_out(screen):
+                return True
+            screen._on_timer_update()
         if time.monotonic() > end:
             raise WaitForScreenTimeout("some widgets did not become idle")
         await asyncio.sleep(0.001)
@@ -45,13 +46,13 @@ async def settle(pilot: Pilot[int], timeout: float = 60) -> bool:
 
 
 def _is_laid_out(screen: Screen[object]) -> bool:
-    """Return whether a screen shows its widgets where they are now.
+    """Return whether a screen shows its widgets where they are now, and has told them so.
 
     A screen does so up to a sixtieth of a second after its last message was handled. Until its
     first layout, its text is empty.
     """
     pending = screen._layout_required or screen._scroll_required or screen._recompose_required
-    return bool(screen._compositor.size) and not pending
+    return bool(screen._compositor.size) and not pending and not screen._callbacks
 
 
 def _waits(pump: MessagePump) -> bool:

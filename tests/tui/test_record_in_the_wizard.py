@@ -80,7 +80,7 @@ async def test_confirmed_paths_and_servers_are_used(servers: FakeServers, bait: 
             await wizard.see("Other servers")
             await wizard.press("tab", "enter")
             await wizard.see("Dashboard", OTHER)
-            assert set(servers) == {"alpha", OTHER}
+            await wizard.until(lambda: set(servers) == {"alpha", OTHER}, "both are read")
             assert seen == []
             await wizard.press("s")
             await wizard.see("Confirm these settings", f"127.0.0.1:{bait.port}")

@@ -320,6 +320,7 @@ async def test_an_apply_that_was_cut_off_is_read_at_the_start(
         await wizard.see("Installing packages")
         (left,) = store.recents()
         assert left.state == "apply not finished"
+        await wizard.until(servers["alpha"].has_begun.is_set, "the run begins")
         servers["alpha"].aborted.set()
         await wizard.see("Apply failed")
 
@@ -701,6 +702,7 @@ async def test_a_server_that_does_not_respond_is_reported_and_skipped(servers: F
         await wizard.see("alpha: rolls back (installing packages)")
         await wizard.press("tab", "enter")
         await wizard.see("Review  7 of 7")
+        await wizard.until(servers["alpha"].has_begun.is_set, "the run begins")
         servers["alpha"].aborted.set()
 
 

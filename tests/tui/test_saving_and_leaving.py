@@ -292,13 +292,11 @@ async def test_keys_typed_while_a_dialog_opens_reach_it(
         for key in (opens, "b", "e", "d", "a"):  # as a terminal sends what was typed ahead
             wizard.app.post_message(events.Key(key, key if len(key) == 1 else None))
         typed = "beda" if opens == "a" else ""
-        for _ in range(100):
-            await wizard.pilot.pause(0.05)
-            focused = wizard.app.focused
-            if typed in getattr(focused, "value", "") and isinstance(wizard.app.screen, Dialog):
-                break
-        assert isinstance(wizard.app.screen, Dialog)
-        assert isinstance(focused, Input) or not typed
+        await wizard.until(lambda: isinstance(wizard.app.screen, Dialog), "the dialog is open")
+        await wizard.until(
+            lambda: typed in getattr(wizard.app.focused, "value", ""), "its field has the text"
+        )
+        assert isinstance(wizard.app.focused, Input) or not typed
         assert wizard.app.session.draft.without_secrets() == before  # type: ignore[union-attr]
 
 
@@ -443,10 +441,12 @@ async def test_leaving_done_asks_whether_to_save(
         await wizard.press("escape")  # thought better of it, and saves without leaving later
         await wizard.see("is up")
         await wizard.press(key, "enter", "enter")
-        for _ in range(100):
-            await wizard.pilot.pause(0.02)
-            if not isinstance(wizard.app.screen, DoneScreen | Dialog) or not wizard.app.is_running:
-                break
+        await wizard.until(
+            lambda: (
+                not (wizard.app.is_running and isinstance(wizard.app.screen, DoneScreen | Dialog))
+            ),
+            "the report is left",
+        )
     assert load(home / "moorage.yml").servers[0].host == "alpha"
     assert wizard.app.return_value == (0 if key == "ctrl+q" else None)
 
@@ -534,5 +534,4 @@ async def test_saving_keeps_comments_and_asks_when_the_file_has_changed(
         await wizard.press("ctrl+s")
         await wizard.see("has changed on disk")
         await wizard.press("tab", "enter")
-        await wizard.see("Saved in")
-        assert load(path).registry.domain.endswith("xy")
+        await wizard.until(lambda: load(path).registry.domain.endswith("xy"), "it is saved")

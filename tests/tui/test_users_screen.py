@@ -94,6 +94,9 @@ async def add(wizard: Wizard, name: str) -> None:
 
 async def apply(wizard: Wizard) -> None:
     """Show what is staged and apply it."""
+    screen = wizard.app.screen
+    assert isinstance(screen, UsersScreen)
+    await wizard.until(lambda: not screen.is_reading and not screen._hashing, "it can apply")
     await wizard.press("enter")
     await wizard.see("What will change")
     await wizard.press("enter")
@@ -376,7 +379,7 @@ async def test_a_failure_rolls_the_others_back_and_keeps_staged_changes(fleet: F
         await wizard.see("✗ beta: [b]nginx -t\\x1b[2J failed", "Rolled back: alpha",
                          "Your changes are kept")  # fmt: skip
         await wizard.press("enter")
-        await wizard.see("1 staged", "+ dora")
+        await wizard.see("1 staged", "+ dora", "✓ alpha", "✓ beta")
         assert "dora" not in fleet.alpha.users
         fleet.beta.result = DONE
         await apply(wizard)

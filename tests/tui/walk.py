@@ -90,6 +90,7 @@ async def every_screen(
         await wizard.press("escape")
         yield "cancel", wizard
         await wizard.press("escape")
+        await wizard.until(servers["alpha"].has_begun.is_set, "the run begins")
         servers["alpha"].aborted.set()
         await wizard.see("Apply failed")
         yield "apply, failed", wizard
@@ -127,6 +128,7 @@ async def _login(size: tuple[int, int], theme: str) -> AsyncIterator[tuple[str, 
         await wizard.press("tab", "enter")
         await wizard.see("Installing packages")
         yield "apply, records", wizard
+        await wizard.until(servers["alpha"].has_begun.is_set, "the run begins")
         servers["alpha"].aborted.set()
         await wizard.see("Apply failed")
 

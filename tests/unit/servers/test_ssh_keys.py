@@ -17,7 +17,8 @@ pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="make
 
 
 def make(path: Path, kind: str = "ed25519", passphrase: str = "", *options: str) -> PublicKey:
-    command = ["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-f", str(path), *options]
+    quick = ["-a", "2", *(["-b", "2048"] if kind == "rsa" else [])]  # rounds, and bits
+    command = ["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-f", str(path), *quick, *options]
     subprocess.run(command, check=True)
     public = PublicKey.parse(Path(f"{path}.pub").read_text())
     assert public is not None

@@ -37,7 +37,7 @@ class Browser:
             stderr=subprocess.DEVNULL,
         )
         port_file = self._profile / "DevToolsActivePort"
-        for _ in range(300):
+        for _ in range(1200):
             if port_file.exists() and port_file.read_text().count("\n") >= 1:
                 break
             await asyncio.sleep(0.1)
@@ -59,13 +59,13 @@ class Browser:
         await self._socket.close()
         await self._http.close()
         self._process.terminate()
-        self._process.wait(20)
+        self._process.wait(120)
 
     async def _call(self, method: str, **parameters: object) -> dict[str, Any]:
         self._number += 1
         await self._socket.send_json({"id": self._number, "method": method, "params": parameters})
         while True:
-            message = await self._socket.receive_json(timeout=30)
+            message = await self._socket.receive_json(timeout=120)
             if message.get("id") == self._number:
                 result: dict[str, Any] = message.get("result", {})
                 return result
@@ -79,7 +79,7 @@ class Browser:
         found = await self._call("Runtime.evaluate", expression=script, returnByValue=True)
         return found.get("result", {}).get("value")
 
-    async def wait_for(self, script: str, seconds: float = 30) -> None:
+    async def wait_for(self, script: str, seconds: float = 120) -> None:
         """Wait until a JavaScript expression in the page is true."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

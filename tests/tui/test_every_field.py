@@ -15,9 +15,8 @@ from tui.wizard.frame import WizardFrame
 VALUES = {
     "nothing": "",
     "wrong": "no such thing !",
-    "markup": "[/red][bold]x[",
+    "markup and shell": "[/red][bold]x[$(reboot); `id` '\"|&",
     "control": "a\x1b[2J\u202eb\x00c",
-    "shell": "$(reboot); `id` '\"|&",
     "10 kB": "x" * 10_240,
 }
 DRAFT = {
@@ -102,15 +101,12 @@ async def test_every_field_of_a_dialog_accepts_or_explains_odd_input(
         await wizard.see(question)
 
 
-@pytest.mark.parametrize("kind", VALUES)
-async def test_the_connect_dialog_accepts_or_explains_odd_input(
-    servers: FakeServers, kind: str
-) -> None:
+async def test_the_connect_dialog_accepts_or_explains_odd_input(servers: FakeServers) -> None:
     async with opened(servers) as wizard:
         await wizard.press("c")
         field = wizard.app.screen.query_one("#address", Field)
-        field.input.value = VALUES[kind]
-        await wizard.press("ctrl+s")
-        await wizard.pilot.pause()
-        assert wizard.app.is_running
-        assert field.error.endswith("in brackets.")
+        for value in VALUES.values():
+            field.show_error("")
+            field.input.value = value
+            await wizard.press("ctrl+s")
+            await wizard.until(lambda: field.error.endswith("in brackets."), "it is explained")

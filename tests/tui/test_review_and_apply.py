@@ -382,7 +382,7 @@ async def test_a_key_meant_for_the_cancel_dialog_does_not_leave_the_report(
         await wizard.press("escape")
         await wizard.see("Cancel", "Stop and roll back")
         over.set()
-        await asyncio.sleep(0.3)
+        await wizard.see("The apply has ended")
         await wizard.press(key)  # to continue
         await wizard.see("registry.example.com is up.")
         await asyncio.sleep(0.3)

@@ -166,8 +166,7 @@ async def test_leaving_asks_only_when_typed_secrets_would_be_lost(servers: FakeS
         await wizard.see("1 of 7")
         wizard.app.session.draft.set("credentials.users[0].password", {"generate": True})
         await wizard.press("ctrl+q")
-        await asyncio.sleep(0.05)
-    assert wizard.app.return_value == 0
+        await wizard.until(lambda: wizard.app.return_value == 0, "the wizard is left")
 
 
 async def test_leaving_ends_waiting_threads(servers: FakeServers) -> None:

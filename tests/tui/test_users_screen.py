@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -561,8 +560,9 @@ async def test_sorting_and_the_mouse(fleet: Fleet) -> None:
         assert table.row.user.name == "ci"
         await wizard.press("s")
         await wizard.see("by last seen (s: sort, /: find)")
-        await asyncio.sleep(0.1)
-        assert [row.user.name for row in table.rows] == ["ana", "bob", "ci"]
+        await wizard.until(
+            lambda: [row.user.name for row in table.rows] == ["ana", "bob", "ci"], "it is sorted"
+        )
 
 
 async def test_who_pushed_last_is_found_on_a_narrow_screen(fleet: Fleet) -> None:

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -54,14 +55,14 @@ def served(*options: str) -> Iterator[str]:
         yield process.stdout.readline().strip()
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(120)
 
 
 def status_of(url: str, opener: urllib.request.OpenerDirector | None = None, **headers: str) -> int:
     """Ask for an address and return the answer's status."""
     request = urllib.request.Request(url, headers=headers)
     try:
-        with (opener or urllib.request.build_opener()).open(request, timeout=10) as answer:
+        with (opener or urllib.request.build_opener()).open(request, timeout=120) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
@@ -95,6 +96,27 @@ def test_the_page_loads_nothing_from_other_hosts() -> None:
     assert not re.search(r"https?://", page)
 
 
+async def is_kept(drafts: Path, text: str, seconds: float = 120) -> bool:
+    """Wait until a text is in a draft, and return whether it is."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if any(text in each.read_text() for each in drafts.glob("new-*.yml")):
+            return True
+        await asyncio.sleep(0.1)
+    return False
+
+
+async def type_name(browser: Browser, drafts: Path) -> None:
+    """Type the registry's name; once more, if its field took the focus only after the first key."""
+    for _ in range(5):
+        await asyncio.sleep(1 * slowness())
+        await browser.type("registry.example.com")
+        if await is_kept(drafts, "domain: registry.example.com", 10 * slowness()):
+            return
+        await browser.press("u", 85, control=True)
+    raise AssertionError("the name is in no draft")
+
+
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not installed")
 async def test_the_wizard_is_used_in_a_real_browser(tmp_path: Path, home: Path) -> None:
     drafts = home / "state" / "drafts"
@@ -107,45 +129,28 @@ async def test_the_wizard_is_used_in_a_real_browser(tmp_path: Path, home: Path) 
             place = await browser.value_of(SECOND_BAR)
             await browser.click(90, int(place))  # New deployment
             await browser.wait_for(f"{SECOND_BAR} !== {place}")
-            await asyncio.sleep(1 * slowness())
-            await browser.type("registry.example.com")
-            for _ in range(600):
-                if any("registry.example.com" in kept.read_text() for kept in drafts.glob("*.yml")):
-                    break
-                await asyncio.sleep(0.1)
+            await type_name(browser, drafts)
             await browser.picture(tmp_path / "wizard.png")
-    (draft,) = drafts.glob("new-*.yml")
-    assert "domain: registry.example.com" in draft.read_text()
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not installed")
 async def test_keys_work_in_a_browser_without_a_click(tmp_path: Path, home: Path) -> None:
-    def saved(text: str) -> bool:
-        drafts = (home / "state" / "drafts").glob("new-*.yml")
-        return any(text in each.read_text() for each in drafts)
-
-    async def until_saved(text: str) -> None:
-        for _ in range(600):
-            if saved(text):
-                return
-            await asyncio.sleep(0.1)
-        raise AssertionError(f"{text} is in no draft")
-
+    drafts = home / "state" / "drafts"
     with served() as address:
         async with Browser(tmp_path / "profile") as browser:
             await browser.open(address)
             await browser.wait_for("document.body.classList.contains('-first-byte')")
             await browser.wait_for(SECOND_BAR)
+            place = await browser.value_of(SECOND_BAR)
             await browser.type("n")
-            await asyncio.sleep(1 * slowness())
-            await browser.type("registry.example.com")
-            await until_saved("domain: registry.example.com")
+            await browser.wait_for(f"{SECOND_BAR} !== {place}")
+            await type_name(browser, drafts)
             await browser.type("\n")  # opens the dialog for the first server
             await asyncio.sleep(1 * slowness())
             await browser.type("alpha")
             await browser.press("s", 83, control=True)
-            await until_saved("host: alpha")
+            assert await is_kept(drafts, "host: alpha")
             await browser.press("F8", 119)
             await asyncio.sleep(1 * slowness())
             await browser.press("F10", 121)  # leaves, and saves the step as well
-            await until_saved("left_at: credentials")
+            assert await is_kept(drafts, "left_at: credentials")

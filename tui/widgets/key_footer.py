@@ -150,8 +150,8 @@ class KeyFooter(Widget):
         """Return the label of the button that does the same as an action, or empty."""
         if action not in _BUTTONS:
             return ""
-        buttons = self.screen.query(f"#{_BUTTONS[action]}").results(Button)
-        return next((str(each.label) for each in buttons), "")
+        buttons = self.screen.walk_children(Button)
+        return next((str(each.label) for each in buttons if each.id == _BUTTONS[action]), "")
 
     def _is_kept_by_browser(self, key: str) -> bool:
         return self.app.is_web and key in BROWSER_KEYS

@@ -30,11 +30,11 @@ def nobody(what: SecretName, server: str | None) -> Secret | None:
     return None
 
 
-def resolved(reference: SecretReference, timeout: float = 10) -> str:
+def resolved(reference: SecretReference, timeout: float = 120) -> str:
     return Resolver(nobody, timeout=timeout).resolve(reference, WHERE).reveal()
 
 
-def failure(reference: SecretReference, timeout: float = 10) -> SecretUnavailable:
+def failure(reference: SecretReference, timeout: float = 120) -> SecretUnavailable:
     with pytest.raises(SecretUnavailable) as raised:
         resolved(reference, timeout)
     assert WHERE in raised.value.fields

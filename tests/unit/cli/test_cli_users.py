@@ -527,7 +527,7 @@ def test_130_when_a_change_is_cancelled(moorage: Moorage, two: Path, servers: Fa
     servers[ONE].waits_for_abort = servers[TWO].waits_for_abort = True
 
     def press() -> None:
-        assert servers[ONE].has_begun.wait(30)
+        assert servers[ONE].has_begun.wait(600)
         time.sleep(0.3)
         os.kill(os.getpid(), signal.SIGINT)
 

@@ -33,7 +33,7 @@ def _run(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
         check=False,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=300,
     )
 
 

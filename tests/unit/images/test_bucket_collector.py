@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.s3.models import s3_backends
 from stored_registry import StoredRegistry
+from thorough import IS_THOROUGH
 
 from moorage.answers.model import S3Storage
 from moorage.answers.secrets import Secret
@@ -301,7 +302,7 @@ def test_purge_empties_the_trash_at_once(store: Store) -> None:
     assert store.trash() == []
 
 
-@pytest.mark.parametrize("purges", [False, True])
+@pytest.mark.parametrize("purges", [False, True] if IS_THOROUGH else [True])
 def test_killed_anywhere_nothing_alive_is_lost_and_the_next_run_continues(
     store: Store, *, purges: bool
 ) -> None:
@@ -314,7 +315,7 @@ def test_killed_anywhere_nothing_alive_is_lost_and_the_next_run_continues(
 
         return fail
 
-    for number in range(6, 10_000, 13):
+    for number in range(6, 10_000, 13 if IS_THOROUGH else 29):
         try:
             store.run(fails=fails(number), purges=purges)
         except KilledError:
@@ -337,7 +338,7 @@ def test_killed_anywhere_nothing_alive_is_lost_and_the_next_run_continues(
     assert number > (100 if purges else 60)
 
 
-@pytest.mark.parametrize("purges", [False, True])
+@pytest.mark.parametrize("purges", [False, True] if IS_THOROUGH else [True])
 def test_an_error_of_the_store_anywhere(store: Store, *, purges: bool) -> None:
     alive = store.alive()
 
@@ -348,7 +349,7 @@ def test_an_error_of_the_store_anywhere(store: Store, *, purges: bool) -> None:
 
         return fail
 
-    for number in range(6, 10_000, 19):
+    for number in range(6, 10_000, 19 if IS_THOROUGH else 41):
         try:
             store.run(fails=fails(number), purges=purges)
         except MoorageError as error:

@@ -16,6 +16,7 @@ import pytest
 from collector_process import CollectorAtWork, nginx_that_holds
 from old_pythons import VERSIONS, find_python
 from stored_registry import OCI, StoredRegistry
+from thorough import IS_THOROUGH
 
 from moorage.deploy.images.run import program
 from moorage.images.alive import Limits
@@ -98,7 +99,7 @@ def test_killed_anywhere_nothing_alive_is_lost_and_the_next_run_continues(
     registry: StoredRegistry, server: CollectorAtWork
 ) -> None:
     before, alive = contents(registry.root), alive_files(registry)
-    for change in range(1, 1000, 5):
+    for change in range(1, 1000, 5 if IS_THOROUGH else 11):
         result, log = server.run(killed_after=change)
         assert contents(registry.root).items() >= alive.items(), change
         if result:
@@ -120,7 +121,7 @@ def test_on_a_full_disk_nothing_alive_is_lost_and_the_next_run_continues(
     registry: StoredRegistry, server: CollectorAtWork
 ) -> None:
     before, alive = contents(registry.root), alive_files(registry)
-    for change in range(1, 1000, 3):
+    for change in range(1, 1000, 3 if IS_THOROUGH else 7):
         result, log = server.run(killed_after=-change)
         assert contents(registry.root).items() >= alive.items(), change
         if result[:1] == ["done"]:

@@ -22,6 +22,7 @@ from collector_process import CollectorAtWork, nginx_that_holds
 from generated_registry import GeneratedRegistry
 from plain_collector import PlainCollector
 from registry_process import PING, answers_to, registry_process
+from thorough import IS_THOROUGH
 
 from lab.machine import say
 from moorage.images.manifests import IMAGES, INDEXES
@@ -30,7 +31,6 @@ from moorage.images.sweep import TRASH
 REPOSITORIES = int(os.environ.get("MOORAGE_STORE_REPOSITORIES", "14"))
 IS_LARGE = REPOSITORIES > 100
 TAGS = 20 if IS_LARGE else 4
-IS_THOROUGH = bool(os.environ.get("MOORAGE_THOROUGH"))
 SEEDS = range(1 if IS_LARGE else 60 if IS_THOROUGH else 3)
 
 MEDIA_TYPES = sorted(INDEXES | IMAGES)

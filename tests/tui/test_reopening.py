@@ -666,6 +666,7 @@ async def test_the_palette_reaches_every_action_of_a_screen(servers: FakeServers
         await wizard.press("enter")
         await wizard.see("Where should images be stored?")
         await wizard.press("ctrl+p")
+        await wizard.see("Key ")
         await wizard.type("passwords")
         await wizard.see("Add, change and remove who can log in")
         await wizard.until(lambda: "Key Ctrl+N" not in wizard.text, "the palette searches")

@@ -132,6 +132,7 @@ async def test_images_lead_to_the_rules_and_what_they_would_remove(
         await wizard.press("i")
         await wizard.see("7 repositories")
         await wizard.press("ctrl+p")
+        await wizard.see("Key ")
         await wizard.type("gc schedule")
         await wizard.see("Retention")
         await wizard.press("escape", "e")

@@ -29,6 +29,7 @@ async def test_an_uninstall_is_planned_confirmed_by_name_and_followed(
 ) -> None:
     async with dashboard(alpha, size=size) as wizard:
         await wizard.press("ctrl+p")
+        await wizard.see("Key ")
         await wizard.type("decommission")
         await wizard.see("Uninstall the registry")
         await wizard.press("enter")

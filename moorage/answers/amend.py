@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -222,38 +222,67 @@ class _Amended:
             return []
         if all(isinstance(each, dict) for each in pair) and self.file.keys(path):
             return self.mapping(path, place, pair)
-        if all(isinstance(each, list) for each in pair) and len(pair[0]) == len(pair[1]):
+        if all(isinstance(each, list) for each in pair):
             return self._sequence(path, place, pair)
         return []
 
     def _sequence(
         self, path: Path, place: tuple[int, int], values: tuple[list[Any], list[Any]]
     ) -> list[str]:
-        """Return the lines of a list of mappings, likewise."""
-        starts = self.file.items(path)
-        if len(starts) != len(values[0]):
+        """Return the lines of a list, likewise; an item goes with the comment directly above it."""
+        before, after = values
+        starts, stay = self.file.items(path), _same_items(before, after)
+        if not starts or len(starts) != len(before) or stay is None:
             return []
-        written = self.file.lines[place[0] - 1 : starts[0] - 1]
-        for number, (line, following) in enumerate(
-            zip(starts, [*starts[1:], place[1]], strict=True)
-        ):
-            body = self.file.lines[line - 1 : following - 1]
-            before, after = values[0][number], values[1][number]
-            if before == after:
-                written += body
+        written: list[str] = []
+        done, number = place[0], 0
+        for old, (line, following) in enumerate(zip(starts, [*starts[1:], place[1]], strict=True)):
+            head = _first_comment(self.file.lines, line)
+            end = line + _length(self.file.lines[line - 1 : following - 1])
+            written += self.file.lines[done - 1 : head - 1]
+            done = end
+            if old not in stay:
                 continue
-            length = _length(body)
-            is_flow = body[0].lstrip().startswith("- {")
-            keys = [] if is_flow else self.file.keys((*path, number))
-            if keys and before.get(keys[0][2]) == after.get(keys[0][2]):
-                inside = (line, line + length)
-                written += self.mapping((*path, number), inside, (before, after))
-            elif is_flow and length == 1 and isinstance(after, dict):
-                indent = body[0].partition("-")[0]
-                written += _with_comment(body[:1], [f"{indent}- {_flow(after)}\n"])
-            else:
-                return []
-            written += body[length:]
+            written += self._new_items(path, after, range(number, stay[old]), line)
+            written += self.file.lines[head - 1 : line - 1]
+            pair = (before[old], after[stay[old]])
+            written += self._item((*path, old), (line, end), pair) or self._new_items(
+                path, after, [stay[old]], line
+            )
+            number = stay[old] + 1
+        return [*written, *self._new_items(path, after, range(number, len(after)), starts[-1])]
+
+    def _item(self, path: Path, place: tuple[int, int], pair: tuple[Any, Any]) -> list[str]:
+        """Return the lines of an item with only its changes; none if it is to be replaced."""
+        before, after = pair
+        body = self.file.lines[place[0] - 1 : place[1] - 1]
+        if before == after:
+            return body
+        is_in_braces = body[0].lstrip().startswith("- {")
+        keys = [] if is_in_braces else self.file.keys(path)
+        if keys and before.get(keys[0][2]) == after.get(keys[0][2]):
+            return self.mapping(path, place, pair)
+        if is_in_braces and len(body) == 1 and isinstance(after, dict):
+            return _with_comment(body, [f"{_indent(body[0])}- {_flow(after)}\n"])
+        return []
+
+    def _new_items(
+        self, path: Path, values: Sequence[Any], numbers: Iterable[int], like: int
+    ) -> list[str]:
+        """Return the lines of new items, in the style of the item on a line."""
+        item = self.file.lines[like - 1]
+        written: list[str] = []
+        for number in numbers:
+            if item.lstrip().startswith("- {"):
+                written.append(f"{_indent(item)}- {_flow(values[number])}\n")
+                continue
+            start = self.new.items(path)[number]
+            was = len(_indent(self.new.lines[start - 1])) + 1
+            end = start
+            while end < len(self.new.lines) and len(_indent(self.new.lines[end])) >= was:
+                end += 1
+            lines = self.new.lines[start - 1 : end]
+            written += [_indent(item) + line[was - 1 :] for line in lines]
         return written
 
     def _default(self, path: Path, column: int) -> list[str]:
@@ -267,6 +296,33 @@ class _Amended:
         if not isinstance(value, str | int | float):
             return []
         return [" " * (column - 1) + yaml.safe_dump({path[-1]: value}, width=4096)]
+
+
+def _same_items(before: Sequence[Any], after: Sequence[Any]) -> dict[int, int] | None:
+    """Return the items that stay in a list, as numbers in both; None if their order changes."""
+    names = [_name(each) for each in before], [_name(each) for each in after]
+    if any(None in each or len({*each}) != len(each) for each in names):
+        return dict(enumerate(range(len(after)))) if len(before) == len(after) else None
+    found = {old: names[1].index(name) for old, name in enumerate(names[0]) if name in names[1]}
+    return found if [*found.values()] == sorted(found.values()) else None
+
+
+def _name(item: object) -> object:
+    """Return what an item of a list is known by, such as a user's name; None without one."""
+    if isinstance(item, dict):
+        return item.get("name", item.get("host"))
+    return item if isinstance(item, str | int) else None
+
+
+def _first_comment(lines: Sequence[str], line: int) -> int:
+    """Return the first line of the comment directly above a line; that line without one."""
+    while line > 1 and lines[line - 2].strip().startswith("#"):
+        line -= 1
+    return line
+
+
+def _indent(line: str) -> str:
+    return line[: len(line) - len(line.lstrip(" "))]
 
 
 def _length(body: Sequence[str]) -> int:

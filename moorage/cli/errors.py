@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from moorage import __version__
 from moorage.cli.output import Output, Piece
@@ -142,6 +143,12 @@ def _as_moorage_error(output: Output, error: BaseException) -> MoorageError:
         return _as_moorage_error(output, error.errors[0])
     if isinstance(error, MoorageError):
         return error
+    if isinstance(error, NoArgsIsHelpError) and isinstance(error.ctx.command, click.Group):
+        command, names = error.ctx.command_path, error.ctx.command.list_commands(error.ctx)
+        return WrongUsageError(
+            f"'{command}' needs one of its commands: {', '.join(names)}.",
+            advice=f"See '{command} --help'.",
+        )
     if isinstance(error, click.UsageError):
         command = error.ctx.command_path if error.ctx else "moorage"
         return WrongUsageError(error.format_message(), advice=f"See '{command} --help'.")

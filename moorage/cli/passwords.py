@@ -51,7 +51,8 @@ class PasswordOutput:
         if file is not None and os.path.lexists(file):
             raise WrongUsageError(
                 f"{file} already exists; passwords are only written to a new file.",
-                advice="Move it away or choose another name.",
+                advice="Move it away or choose another name. If it is of an apply that did not end, the "
+                "passwords in it are not in effect.",
             )
         if file is not None:
             # Fail now rather than after the run.

@@ -25,7 +25,7 @@ _CANCELLING = (
     "Press Ctrl-C again to exit without waiting."
 )
 
-_LOST = " Comments between the items of changed lists were lost."
+_LOST = " Some comments in the parts that changed were lost."
 
 
 def check_options(function: _Function) -> _Function:

@@ -77,7 +77,11 @@ def sync_file(path: Path, change: UsersChange) -> tuple[str, ...] | None:
     save_text(written, path)
     if synced.answers.credentials == answers.credentials:
         return synced.notices
-    lost = ("Comments between its users were lost.",) if lost_comments(text, written) else ()
+    lost = (
+        ("Some comments in the part that changed were lost.",)
+        if lost_comments(text, written)
+        else ()
+    )
     return (*synced.notices, f"Updated {path.name}.", *lost)
 
 

@@ -187,6 +187,9 @@ def _problems(
             yield problem_on(facts, "record_unreadable", message)
         elif run is None or not run.running:
             yield problem_on(facts, "not_deployed", "Nothing is deployed here.")
+        else:
+            text = "Nothing is deployed here yet: the first run is still in progress."
+            yield problem_on(facts, "not_deployed", text)
         return
     yield from misplaced_files(facts, folders=_folders(facts))
     if why := missing_images(facts):
@@ -409,6 +412,10 @@ def _status_from(
             has_changes = plan.has_changes
             if not has_changes and not plan.problems:
                 servers = tuple(map(_without_failed_run, servers))
+            if not has_changes and unreached:
+                has_changes = None
+                names = ", ".join(each.server or "" for each in unreached)
+                why = f"{names} cannot be reached."
         except MoorageError as error:
             why = str(error)
     elif with_plan and facts:

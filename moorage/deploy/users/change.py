@@ -150,10 +150,13 @@ def read_users(
     for each, user_list in zip(facts, user_lists, strict=True):
         for problem in misplaced_files(each):
             raise problem
-        if active_slot(each) is None:
+        if active_slot(each) is None or not (user_list.is_deployed or user_list.users):
+            run = f"Wait for the run in progress, {user_list.run}, or follow it with: moorage "
             raise MoorageError(
                 "Moorage has not deployed a registry on this server.",
-                advice="Apply the answers to this server first: moorage apply FILE.",
+                advice=f"{run}status FILE --follow"
+                if user_list.run
+                else "Apply the answers to this server first: moorage apply FILE.",
                 server=user_list.server,
                 code="not_deployed",
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -10,8 +11,9 @@ from commented_answers import TEXT
 
 from moorage.answers.amend import amend, lost_comments
 from moorage.answers.load import loads
-from moorage.answers.model import Answers
+from moorage.answers.model import Answers, Credentials, User
 from moorage.answers.save import dump
+from moorage.answers.secrets import Generated
 
 
 def _with(**sections: Any) -> Answers:
@@ -23,11 +25,7 @@ def test_only_changed_values_are_rewritten() -> None:
 
     text = amend(TEXT, answers)
 
-    assert text == TEXT.replace(
-        "    - {name: ci, access: push, password: {env: CI_PW}}\n"
-        "    - {name: ana, access: pull, password: {generate: true}}\n",
-        "    - name: ci\n      password: {env: CI_PW}\n",
-    )
+    assert text == TEXT.replace("    - {name: ana, access: pull, password: {generate: true}}\n", "")
     assert loads(text) == answers
     assert not lost_comments(TEXT, text)
     between = TEXT.replace("    - {name: ana", "    # a person\n    - {name: ana")
@@ -125,6 +123,61 @@ def test_items_of_lists_change_one_by_one_in_their_own_style() -> None:
     only_first = before.model_copy(update={"servers": (servers[0], before.servers[1])})
     assert "# in the cellar" in amend(text, only_first)
     assert loads(amend(text, only_first)) == only_first
+
+
+USERS = """\
+version: 1
+registry:
+  domain: registry.example.test
+servers:
+  - host: one.example.test
+credentials:
+  users:
+    # For the builds.
+    - {name: ci, password: {generate: true}}
+    # zed is from accounting, ask Ann
+    - name: zed  # until June
+      password: {env: ZED}
+    - name: ana
+      access: pull   # for now
+      password: {env: ANA}
+    # More to come.
+rollout: all_at_once
+"""
+
+
+def _users(text: str, *names: str) -> Answers:
+    before = loads(text)
+    of_name = {each.name: each for each in before.credentials.users}
+    new = [
+        of_name.get(name) or User(name=name, password=Generated(generate=True)) for name in names
+    ]
+    return before.model_copy(update={"credentials": Credentials(users=tuple(new))})
+
+
+def test_users_that_stay_are_not_touched() -> None:
+    more = amend(USERS, _users(USERS, "ci", "zed", "bob", "ana", "dora"))
+
+    assert more == USERS.replace(
+        "    - name: ana\n",
+        "    - name: bob\n      password: {generate: true}\n    - name: ana\n",
+    ).replace("{env: ANA}\n", "{env: ANA}\n    - name: dora\n      password: {generate: true}\n")
+    assert amend(more, _users(USERS, "ci", "zed", "ana")) == USERS
+    without_zed = "    # zed is from accounting, ask Ann\n    - name: zed  # until June\n"
+    without_zed += "      password: {env: ZED}\n"
+    fewer = amend(USERS, _users(USERS, "ci", "ana"))
+    assert fewer == USERS.replace(without_zed, "")
+    braces = amend(fewer, _users(fewer, "ci"))
+    assert amend(braces, _users(braces, "new", "ci")) == braces.replace(
+        "    # For the builds.\n",
+        "    - {name: new, password: {generate: true}}\n    # For the builds.\n",
+    )
+
+
+def test_any_change_of_the_users_is_written() -> None:
+    for names in itertools.permutations(["ci", "zed", "ana", "new"], 3):
+        answers = _users(USERS, *names)
+        assert loads(amend(USERS, answers)) == answers
 
 
 def test_a_new_section_goes_to_the_end() -> None:

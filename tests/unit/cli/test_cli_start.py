@@ -107,6 +107,16 @@ def test_help_shows_examples_line_by_line(moorage: Moorage) -> None:
     assert "\\b" not in shown
 
 
+@pytest.mark.parametrize("name", ["certificate", "dns", "failover", "images"])
+def test_a_group_without_a_command_names_its_commands(moorage: Moorage, name: str) -> None:
+    outcome = moorage(name)
+
+    assert outcome.code == 2
+    assert f"Error: 'moorage {name}' needs one of its commands: " in outcome.stderr
+    assert outcome.stderr.endswith(f". See 'moorage {name} --help'.\n")
+    assert outcome.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [("ap", "plain,apply"), ("m", "file,m"), ("apply --pass", "plain,--passwords-to")],

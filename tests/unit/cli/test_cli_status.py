@@ -16,6 +16,7 @@ from fake_server import FakeServers, no_answer
 from moorage.answers.load import load
 from moorage.cli.status_view import status_as_json, status_lines
 from moorage.deploy.certificates import ca
+from moorage.deploy.plan.plan import Plan
 from moorage.deploy.status.overview import look
 from moorage.deploy.status.status import Status, how_it_ended, status_of
 from moorage.desired import layout
@@ -200,11 +201,14 @@ def test_a_run_refused_because_of_another_is_not_the_last_run(facts: Facts) -> N
     assert status_of(Facts(HOST, runs=(locked,))).run is None
 
 
-def test_a_run_in_progress_is_not_a_problem() -> None:
+def test_a_run_in_progress_is_not_a_problem(facts: Facts) -> None:
     going_on = RunRecord("20260103", True, 3.0, "packages")
 
-    status = status_of(Facts(HOST, runs=(going_on,)))
+    first = status_of(Facts(HOST, runs=(going_on,)))
+    status = status_of(replace(facts, runs=(going_on,)))
 
+    assert [each.code for each in first.problems] == ["not_deployed"]
+    assert "still in progress" in first.problems[0].message
     assert status.is_healthy
     assert status.run == going_on
     assert how_it_ended(going_on) == "running"
@@ -225,6 +229,22 @@ def test_an_unreachable_server_does_not_hide_the_others(
     assert [server["server"] for server in value["servers"]] == ["two.example.test"]
     assert [error["server"] for error in value["unreached"]] == [HOST]
     assert value["has_changes"] is True
+
+
+def test_without_all_servers_it_is_unknown_whether_an_apply_would_change_something(
+    moorage: Moorage, home: Path, servers: FakeServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_answers(home / "two.yml", [HOST, "two.example.test"])
+    moorage("apply", str(file), "--yes", "--no-verify")
+    monkeypatch.setattr(Plan, "has_changes", False)
+    servers[HOST].fault = no_answer(HOST)
+
+    outcome = moorage("status", str(file))
+    value = moorage("status", str(file), "--json").json
+
+    assert outcome.code == 4
+    assert f"whether an apply would change anything: {HOST} cannot be reached." in outcome.stdout
+    assert value["has_changes"] is None
 
 
 def test_other_recorded_servers_are_listed_but_not_contacted(

@@ -26,6 +26,7 @@ from moorage.desired.users import RegistryUser, user_files
 from moorage.errors import MoorageError
 from moorage.images.activity import Index
 from moorage.unseen_passwords import keep_unseen, unseen_passwords
+from moorage.users.on_servers import USER_FILES
 from moorage.users.passwords import hash_password
 from tui.document.draft import Draft
 from tui.document.store import keep_applied
@@ -613,6 +614,23 @@ def test_1_when_nothing_is_deployed(
 ) -> None:
     assert moorage("users", "list", str(answers_file)).code == 1
     assert moorage("users", "list", "--server", f"root@{ONE}").code == 1
+
+
+def test_1_while_the_first_run_is_in_progress(
+    moorage: Moorage, two: Path, home: Path, servers: FakeServers
+) -> None:
+    _deploy(servers, two, ONE, [CI])
+    del servers[ONE].files[layout.DEPLOYMENT]
+    for path in USER_FILES:
+        servers[ONE].files.pop(path, None)
+    servers[ONE].extra_facts = "run\t20261125T101112-ab12\tyes\t3\tstaged\t\t\n"
+
+    one = write_answers(home / "one.yml", [ONE])
+    for words in (["list", str(one)], ["add", str(one), "bob", "--generate", "--yes"]):
+        outcome = moorage("users", *words)
+        assert outcome.code == 1, outcome
+        assert "has not deployed a registry" in outcome.stderr
+        assert "Wait for the run in progress, 20261125T101112-ab12" in outcome.stderr
 
 
 def test_import_reports_every_rejected_line(

@@ -143,20 +143,21 @@ def _as_moorage_error(output: Output, error: BaseException) -> MoorageError:
         return _as_moorage_error(output, error.errors[0])
     if isinstance(error, MoorageError):
         return error
-    if isinstance(error, NoArgsIsHelpError) and isinstance(error.ctx.command, click.Group):
-        command, names = error.ctx.command_path, error.ctx.command.list_commands(error.ctx)
-        return WrongUsageError(
-            f"'{command}' needs one of its commands: {', '.join(names)}.",
-            advice=f"See '{command} --help'.",
-        )
     if isinstance(error, click.UsageError):
         command = error.ctx.command_path if error.ctx else "moorage"
-        return WrongUsageError(error.format_message(), advice=f"See '{command} --help'.")
+        return WrongUsageError(_wrong_usage(error), advice=f"See '{command} --help'.")
     if isinstance(error, click.ClickException):
         return WrongUsageError(error.format_message())
     if isinstance(error, KeyboardInterrupt | click.Abort | EOFError):
         return WasInterruptedError("Interrupted.")
     return _unexpected(output, error)
+
+
+def _wrong_usage(error: click.UsageError) -> str:
+    if isinstance(error, NoArgsIsHelpError) and isinstance(error.ctx.command, click.Group):
+        names = ", ".join(error.ctx.command.list_commands(error.ctx))
+        return f"'{error.ctx.command_path}' needs one of its commands: {names}."
+    return error.format_message()
 
 
 def _unexpected(output: Output, error: BaseException) -> MoorageError:

@@ -51,8 +51,8 @@ class PasswordOutput:
         if file is not None and os.path.lexists(file):
             raise WrongUsageError(
                 f"{file} already exists; passwords are only written to a new file.",
-                advice="Move it away or choose another name. Passwords in it are not in effect if the "
-                "apply that wrote it did not end.",
+                advice="Move it away or choose another name. If the apply that wrote it did not "
+                "end, its passwords are not in effect.",
             )
         if file is not None:
             # Fail now rather than after the run.

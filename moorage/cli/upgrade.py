@@ -161,7 +161,8 @@ def _show(output: Output, upgrades: tuple[Upgrade, ...], plan: Plan, *, with_dif
             for note in server.notes:
                 if note.code == "lists_incomplete":
                     output.message(f"{server.server}: {note.text}")
-        others = " The answers have other changes: apply them." if plan.has_changes else ""
+        changes = "There are other changes to apply; see 'moorage plan FILE'."
+        others = f" {changes}" if plan.has_changes else ""
         if output.as_json:
             output.emit({"event": "result", "exit_code": 0, "upgrades": []})
         else:

@@ -166,6 +166,10 @@ def deployed_files(facts: Facts) -> tuple[str, ...]:
 
 def no_deployment_before(revision: int) -> MoorageError:
     """Return the error that no server keeps a deployment before a revision."""
+    if revision <= 1:
+        return MoorageError(
+            "This is the first deployment: there is none before it.", code="no_deployment_before"
+        )
     return MoorageError(
         f"The servers keep no deployment before revision {revision}.",
         advice="A deployment is kept once this version of Moorage has applied or replaced it. "

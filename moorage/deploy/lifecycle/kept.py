@@ -168,7 +168,8 @@ def no_deployment_before(revision: int) -> MoorageError:
     """Return the error that no server keeps a deployment before a revision."""
     if revision <= 1:
         return MoorageError(
-            "This is the first deployment, and nothing was deployed before it.", code="no_deployment_before"
+            "This is the first deployment, and nothing was deployed before it.",
+            code="no_deployment_before",
         )
     return MoorageError(
         f"The servers keep no deployment before revision {revision}.",

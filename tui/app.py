@@ -38,6 +38,7 @@ from tui.messages import (
     QuestionAsked,
     SaveRequested,
     SettingsRequested,
+    Uninstalled,
     UsersChanged,
     UsersRequested,
 )
@@ -222,6 +223,10 @@ class WizardApp(DeploymentApp):
     @on(DraftChanged)
     def _draft_changed(self) -> None:
         self.saving.draft_changed()
+
+    @on(Uninstalled)
+    def _uninstalled(self) -> None:
+        self.saving.know_revision(None)
 
     @on(SaveRequested)
     @work

@@ -195,6 +195,10 @@ class AppliedFound(Message):
         self.revision = revision
 
 
+class Uninstalled(Message):
+    """The registry was removed from all servers of the deployment."""
+
+
 class SaveRequested(Message):
     """Save the answers."""
 

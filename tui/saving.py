@@ -81,19 +81,23 @@ class Saving:
                 markup=False,
             )
 
-    def know_revision(self, revision: int) -> None:
+    def know_revision(self, revision: int | None) -> None:
         """Base the draft, and its file if that is the same, on the revision that was applied.
 
         Args:
-            revision: The deployment's revision; 0 if unknown.
+            revision: The deployment's revision; 0 if unknown, None if it was uninstalled.
         """
         session = self._session
-        if session is None or not revision or session.draft.get("based_on") == revision:
+        if session is None or revision == 0 or session.draft.get("based_on") == revision:
             return
         from moorage.answers.amend import with_base
 
         was_saved = session.is_saved
-        session.draft.set("based_on", revision)
+        if revision is None:
+            session.draft.remove("based_on")
+            session.seen = None
+        else:
+            session.draft.set("based_on", revision)
         if was_saved:
             self._update_file(session, lambda text: with_base(text, revision))
 

@@ -14,6 +14,7 @@ HEALTH_SIGNS = {
     Health.HEALTHY: ("✓", "$text-success"),
     Health.DRIFTED: ("~", "$text-warning"),
     Health.ATTENTION: ("!", "$text-warning"),
+    Health.NOT_DEPLOYED: ("○", "$text-muted"),
     Health.UNREACHABLE: ("✗", "$text-error"),
     Health.UNKNOWN: ("?", "$text-muted"),
 }

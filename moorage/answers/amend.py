@@ -49,23 +49,28 @@ def amend(text: str, answers: Answers) -> str:
     return anew
 
 
-def with_base(text: str, revision: int) -> str | None:
-    """Return an answers file with another ``based_on`` and nothing else changed.
+def with_base(text: str, revision: int | None) -> str | None:
+    """Return an answers file with another ``based_on``, or without one, and nothing else changed.
 
     Args:
         text: The file, as YAML or JSON.
-        revision: The revision it is based on.
+        revision: The revision it is based on; None if it is no longer based on one.
 
     Returns:
         The file; None if the value cannot be written without touching the rest.
     """
-    line = f"based_on: {revision}"
-    candidate, found = re.subn(r"(?m)^based_on:[^\n#]*?([ \t]*(?:#.*)?)$", rf"{line}\1", text)
-    if not found:
-        candidate = (text if text.endswith("\n") else f"{text}\n") + f"{line}\n"
+    if revision is None:
+        candidate = re.sub(r"(?m)^based_on:.*\n?", "", text)
+    else:
+        line = f"based_on: {revision}"
+        candidate, found = re.subn(r"(?m)^based_on:[^\n#]*?([ \t]*(?:#.*)?)$", rf"{line}\1", text)
+        if not found:
+            candidate = (text if text.endswith("\n") else f"{text}\n") + f"{line}\n"
     candidates = [candidate]
     with contextlib.suppress(ValueError):
         parsed = {**json.loads(text), "based_on": revision}
+        if revision is None:
+            del parsed["based_on"]
         candidates = [json.dumps(parsed, indent=2, ensure_ascii=False) + "\n"]
     for each in candidates:
         with contextlib.suppress(MoorageError):

@@ -125,14 +125,14 @@ def accept(
     return replace(everything, begin_empty=begin_empty, end_transfers=accepted.end_transfers)
 
 
-def record_base(output: Output, file: Path, answers: Answers, revision: int) -> Answers:
+def record_base(output: Output, file: Path, answers: Answers, revision: int | None) -> Answers:
     """Write the deployment's revision into an answers file; a failure is only a warning.
 
     Args:
         output: The output.
         file: The answers file.
         answers: Its answers.
-        revision: The deployment's revision.
+        revision: The deployment's revision; None if it no longer exists.
 
     Returns:
         The answers with the new base.
@@ -146,12 +146,15 @@ def record_base(output: Output, file: Path, answers: Answers, revision: int) -> 
         text = read_answers_text(file)
         written = with_base(text, revision)
         if written is None:
-            raise MoorageError(f"Add 'based_on: {revision}' to it.")
+            word = (
+                "Remove 'based_on' from" if revision is None else f"Add 'based_on: {revision}' to"
+            )
+            raise MoorageError(f"{word} it.")
         if written != text:
             save_text(written, file)
     except (MoorageError, OSError, ValueError) as error:
         output.message(
             ("Warning: ", "bold yellow"),
-            f"Could not record the new revision in {file}: {error}",
+            f"Could not update based_on in {file}: {error}",
         )
     return answers.model_copy(update={"based_on": revision})

@@ -54,11 +54,12 @@ def command(
     images again. DNS records stay as they are.
 
     Files that were changed since Moorage wrote them are copied to /var/backups first. An
-    interrupted uninstall is completed by the next one.
+    interrupted uninstall is completed by the next one. FILE stays, without the deployment's
+    revision (based_on).
 
     Exits with 5 if the registry was removed from some servers only.
     """
-    from moorage.cli.confirmation import require_confirmation
+    from moorage.cli.confirmation import record_base, require_confirmation
     from moorage.cli.errors import as_json
     from moorage.deploy.lifecycle.uninstall import Wish, plan_uninstall, uninstall
     from moorage.errors import ServersFailed
@@ -80,8 +81,12 @@ def command(
                 output.message(*line)
         if plan.problems:
             raise ServersFailed(plan.problems)
+        whole = options["file"] if not options["limit"] else None
         if not plan.has_changes:
-            return _nothing(output, plan)
+            code = _nothing(output, plan)
+            if code == ExitCode.DONE and whole is not None:
+                record_base(output, whole, runner.deployment.answers, None)
+            return code
         if not yes and not _confirm(runner, plan):
             output.message("Nothing was changed.")
             return ExitCode.FAILED
@@ -92,6 +97,8 @@ def command(
 
         report = runner.run(lambda: uninstall(runner.deployment, plan), cancel)
         code = report.exit_code
+        if code == ExitCode.DONE and whole is not None:
+            record_base(output, whole, runner.deployment.answers, None)
         if runner.main_thread.is_interrupted and code != ExitCode.DONE:
             code = ExitCode.INTERRUPTED
         return _report(output, plan, report, code)

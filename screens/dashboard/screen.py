@@ -25,7 +25,7 @@ from moorage.deploy.plan.consequences import accepting
 from moorage.deploy.status.overview import Health, look, overview_of
 from moorage.deploy.status.rows import summary_rows
 from moorage.deploy.status.status import Status
-from moorage.errors import MoorageError
+from moorage.errors import ExitCode, MoorageError
 from moorage.escape import printable
 from moorage.recents import UNFINISHED
 from moorage.servers.transport import Cancel
@@ -60,6 +60,7 @@ from tui.messages import (
     ImagesRequested,
     LogsRequested,
     SettingsRequested,
+    Uninstalled,
     UsersRequested,
 )
 from tui.questions.asker import WizardAsker
@@ -523,7 +524,9 @@ class DashboardScreen(Screen[None]):
                 text = printable("\n".join(problems)) or NOTHING
                 self.app.push_screen(NoteDialog(TITLE, text))
             elif await self.app.push_screen_wait(PlanDialog(plan, plan.domain or uninstaller.name)):
-                await self.app.push_screen_wait(UninstallDialog(uninstaller, plan))
+                report = await self.app.push_screen_wait(UninstallDialog(uninstaller, plan))
+                if report is not None and report.exit_code == ExitCode.DONE:
+                    self.post_message(Uninstalled())
         except MoorageError as error:
             session.operations.asker.forget_refused(error)
             self.app.push_screen(NoteDialog(TITLE, describe_error(error)))

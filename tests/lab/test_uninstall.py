@@ -4,73 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from urllib.request import Request, urlopen
 
 import pytest
 from command_line import PASSWORD, CommandLine
 from operator_at_work import DOMAIN
+from server_listing import BY_PACKAGES, BY_SYSTEM, LEFT_BY_DEBIAN, check_same, listing, of_moorage
 from traffic import push_blob
 
 from lab import LabServer
 from moorage.deploy.verify.registry_client import RegistryClient
-
-LISTING = """
-systemctl is-system-running --wait >/dev/null
-find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path /var/tmp \\
-    -o -path /var/log/journal -o -path /run -o -path /root \\) -prune \\
-    -o -printf 'path %p %u:%g %m %y\\n'
-find /run -maxdepth 1 -printf 'path %p\\n'
-dpkg-query -W -f 'package ${Package} ${Version} ${db:Status-Status}\\n'
-systemctl list-unit-files --no-legend --no-pager | awk '{ print "unit", $1, $2 }'
-systemctl list-units --all --type=service,timer,socket --no-legend --no-pager --plain |
-    awk '$3 == "active" { print "active", $1 }'
-getent passwd | sed 's/^/account /'
-getent group | sed 's/^/group /'
-ss -Hltn | awk '{ print "port", $4 }'
-"""
-
-SYSTEM = (
-    r"path /var/cache/(apt|man|ldconfig|debconf)(/.*)? ",
-    r"path /var/lib/(apt|dpkg|systemd|ucf|pam|logrotate)(/.*)? ",
-    r"path /var/log(/.*)? ",
-    r"path /var/lib/private ",
-    r"path /run/.*",
-    r"path /etc/(ld\.so\.cache|passwd-|group-|shadow-|gshadow-|subuid-?|subgid-?|\.pwd\.lock) ",
-    r"active (apt-daily|dpkg-db|e2scrub|fstrim|man-db|logrotate|systemd|user|session|run-u).*",
-    r"path /etc/(passwd|group|shadow|gshadow) ",
-)
-"""What any installation of a package, and time, change."""
-BY_PACKAGES = (
-    *SYSTEM,
-    r"path /(etc|usr|var)/.*",
-    r"package .*",
-    r"unit (?!moorage).*",
-    r"active (?!moorage|nginx|docker).*",
-    r"(account|group) (docker-registry|docker)\b.*",
-)
-"""What packages that stay have installed: their files, units and accounts."""
-
-
-LEFT_BY_DEBIAN = (
-    r"(account|group) docker-registry:.*",
-    r"path /var/www(/html(/index\.nginx-debian\.html)?)? .*",
-)
-"""What Debian's packages themselves leave when they are purged."""
-
-
-def _listing(server: LabServer) -> set[str]:
-    return set(server.run(LISTING).stdout.splitlines())
-
-
-def _check_same(before: set[str], after: set[str], explained: tuple[str, ...]) -> None:
-    found = [f"+ {each}" for each in after - before] + [f"- {each}" for each in before - after]
-    left = sorted(each for each in found if not any(re.match(e, each[2:]) for e in explained))
-    assert not left, "\n".join(left)
-
-
-def _ours(lines: set[str]) -> list[str]:
-    return sorted(each for each in lines if "moorage" in each)
 
 
 @pytest.fixture
@@ -81,7 +24,7 @@ def cli(call: CommandLine) -> CommandLine:
 
 
 def test_a_bare_server_is_as_it_was(cli: CommandLine, server: LabServer) -> None:
-    before = _listing(server)
+    before = listing(server)
     cli.add_known_hosts(server)
     cli.write_answers(server)
     assert cli("apply", "moorage.yml", "--yes", "--no-verify", "--passwords-to", "pw").code == 0
@@ -99,22 +42,23 @@ def test_a_bare_server_is_as_it_was(cli: CommandLine, server: LabServer) -> None
 
     assert done.code == 0, done
     assert "The registry was removed." in done.stdout
+    assert "based_on" not in (cli.home / "moorage.yml").read_text()
     [copy] = server.run("find /var/backups/moorage-* -type f").stdout.split()
     assert (copy.rpartition("/")[2], server.read_file(copy)) == ("notes.conf", "# mine\n")
     server.run(
         "rm -r /var/backups/moorage-* /usr/local/lib/moorage/mine /var/lib/moorage/earlier/images"
     )
     server.run("rmdir /usr/local/lib/moorage /var/lib/moorage/earlier")
-    after = _listing(server)
+    after = listing(server)
     # The images stay, and with them the account that owns them.
-    ours = [each for each in _ours(after) if " /var/lib/moorage/registry" not in each]
+    ours = [each for each in of_moorage(after) if " /var/lib/moorage/registry" not in each]
     assert [each.split()[:2] for each in ours] == [
         ["account", ours[0].split()[1]],
         ["group", ours[1].split()[1]],
         ["path", "/var/lib/moorage"],
         ["path", "/var/lib/moorage/additions"],
     ]
-    _check_same(before, after, (*BY_PACKAGES, r".*moorage.*"))
+    check_same(before, after, (*BY_PACKAGES, r".*moorage.*"))
     assert server.run("systemctl is-active nginx docker-registry", check=False).stdout.split() == [
         "inactive", "inactive",
     ]  # fmt: skip
@@ -126,9 +70,9 @@ def test_a_bare_server_is_as_it_was(cli: CommandLine, server: LabServer) -> None
     assert b"layer" in _read_layer(registry)
     done = cli("uninstall", "moorage.yml", "--yes", "--images", "--packages", "--json")
     assert done.code == 0, done
-    after = _listing(server)
-    assert _ours(after) == []
-    _check_same(before, after, (*SYSTEM, *LEFT_BY_DEBIAN))
+    after = listing(server)
+    assert of_moorage(after) == []
+    check_same(before, after, (*BY_SYSTEM, *LEFT_BY_DEBIAN))
     assert server.run("systemctl is-enabled docker-registry", check=False).stdout != "masked\n"
     assert cli("uninstall", "moorage.yml", "--yes").stdout.startswith("Nothing to remove")
 
@@ -150,7 +94,7 @@ PATH=/usr/sbin:/usr/bin exec "${0##*/}" "$@"
 
 
 def test_what_stays_can_be_removed_later(cli: CommandLine, server: LabServer) -> None:
-    before = _listing(server)
+    before = listing(server)
     cli.add_known_hosts(server)
     cli.write_answers(server)
     assert cli("apply", "moorage.yml", "--yes", "--no-verify", "--passwords-to", "pw").code == 0
@@ -172,9 +116,9 @@ def test_what_stays_can_be_removed_later(cli: CommandLine, server: LabServer) ->
     done = cli("uninstall", "moorage.yml", "--yes", "--images", "--packages")
 
     assert done.code == 0, done
-    after = _listing(server)
-    assert _ours(after) == []
-    _check_same(before, after, (*SYSTEM, *LEFT_BY_DEBIAN))
+    after = listing(server)
+    assert of_moorage(after) == []
+    check_same(before, after, (*BY_SYSTEM, *LEFT_BY_DEBIAN))
 
 
 @pytest.mark.ready
@@ -183,7 +127,7 @@ def test_an_uninstall_that_is_killed_is_completed_by_the_next(
 ) -> None:
     server.write_file("/etc/nginx/sites-enabled/neighbour", NEIGHBOUR)
     server.run("systemctl enable -q nginx && systemctl reload-or-restart nginx")
-    before = _listing(server)
+    before = listing(server)
     cli.add_known_hosts(server)
     cli.write_answers(server)
     assert cli("apply", "moorage.yml", "--yes", "--no-verify", "--passwords-to", "pw").code == 0
@@ -203,9 +147,9 @@ def test_an_uninstall_that_is_killed_is_completed_by_the_next(
     [copy] = server.run("find /var/backups/moorage-* -type f").stdout.split()
     assert server.read_file(copy).endswith("# by hand\n")
     server.run("rm -r /var/backups/moorage-*")
-    after = _listing(server)
-    assert _ours(after) == []
-    _check_same(before, after, SYSTEM)
+    after = listing(server)
+    assert of_moorage(after) == []
+    check_same(before, after, BY_SYSTEM)
     assert _neighbour(server) == b"neighbour\n"
 
 
@@ -215,7 +159,7 @@ def test_beside_apache(cli: CommandLine, server: LabServer) -> None:
         timeout=180,
     )
     server.run("until ss -Hltn 'sport = :5000' | grep -q .; do sleep 0.2; done")
-    before = _listing(server)
+    before = listing(server)
     cli.add_known_hosts(server)
     registry = {"domain": DOMAIN, "port": 8443, "redirect_http": False}
     cli.write_answers(server, registry=registry)
@@ -228,9 +172,9 @@ def test_beside_apache(cli: CommandLine, server: LabServer) -> None:
     )  # fmt: skip
 
     assert done.code == 0, done
-    after = _listing(server)
-    assert _ours(after) == []
-    _check_same(before, after, (*SYSTEM, *LEFT_BY_DEBIAN))
+    after = listing(server)
+    assert of_moorage(after) == []
+    check_same(before, after, (*BY_SYSTEM, *LEFT_BY_DEBIAN))
     server.run("perl -MIO::Socket::INET -e 'exit !IO::Socket::INET->new(\"127.0.0.1:80\")'")
 
 

@@ -46,7 +46,7 @@ async def test_an_uninstall_is_planned_confirmed_by_name_and_followed(
         assert "images\tkeep\n" in alpha.settings
         assert "packages\tremove\n" in alpha.settings
         await wizard.press("enter")
-        await wizard.see("Nothing is deployed")
+        await wizard.see("○ registry.example.com: not deployed")
         assert alpha.runs == 1
 
 

@@ -27,12 +27,14 @@ class Health(StrEnum):
     """The state of a deployment.
 
     drifted: files were edited on a server; there are no other problems. attention: there are
-    problems. unknown: it cannot be read without asking the operator.
+    problems. not deployed: nothing is deployed on any of its servers. unknown: it cannot be read
+    without asking the operator.
     """
 
     HEALTHY = "healthy"
     DRIFTED = "drifted"
     ATTENTION = "attention"
+    NOT_DEPLOYED = "not deployed"
     UNREACHABLE = "unreachable"
     UNKNOWN = "unknown"
 
@@ -83,6 +85,12 @@ def overview_of(status: Status) -> Overview:
         return Overview(Health.UNREACHABLE, names, left)
     drifted = sum(len(each.drifted) for each in status.servers)
     problems = [problem for each in status.servers for problem in each.problems]
+    if (
+        problems
+        and all(problem.code == "not_deployed" for problem in problems)
+        and not any(each.is_deployed for each in status.servers)
+    ):
+        return Overview(Health.NOT_DEPLOYED)
     if len(problems) > drifted:
         return Overview(Health.ATTENTION, problems[0].explain().rstrip("."), left)
     if drifted:

@@ -2,7 +2,8 @@
 #
 # The record is /var/lib/moorage/additions. It survives failed and killed runs, so that what they added is
 # not mistaken for part of the original system: lines "package NAME VERSION", "account NAME", "folder
-# PATH" and, for services that Moorage starts, stops or masks, "unit NAME ENABLED ACTIVE".
+# PATH", "image NAME ENGINE BEFORE LOADED" with the IDs that a loaded image's name had before and has since,
+# and, for services that Moorage starts, stops or masks, "unit NAME ENABLED ACTIVE".
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2154 # variables are shared with run.sh
 additions=$state/additions
@@ -51,7 +52,12 @@ note_units() {
     fi
     note_unit nginx.service
     note_unit docker-registry.service
-    if [ "$plan_engine" != - ]; then note_unit "$plan_engine.service"; fi
+    case "$plan_engine" in
+    docker) set -- docker.service docker.socket containerd.service ;;
+    podman) set -- podman.service podman.socket podman-auto-update.timer podman-restart.service ;;
+    *) set -- ;;
+    esac
+    for unit; do note_unit "$unit"; done
     if [ "$plan_challenge" != - ]; then note_unit certbot.timer; fi
 }
 
@@ -83,15 +89,20 @@ note_folder() {
 $noted_folders"
 }
 
+# units_of PACKAGE...: prints the services, sockets, timers and paths that packages contain.
+units_of() {
+    dpkg -L "$@" 2>/dev/null |
+        sed -n 's#^\(/usr\)\{0,1\}/lib/systemd/system/\([^/@]*\.\(service\|socket\|timer\|path\)\)$#\2#p' |
+        sort -u
+}
+
 # Removes what this run added, except for packages, whose services are disabled.
 remove_additions() {
     forget_programs
     remove_image
     if [ -s packages.new ]; then
         # shellcheck disable=SC2046 # one word a package
-        dpkg -L $(cat packages.new) 2>/dev/null |
-            sed -n 's#^\(/usr\)\{0,1\}/lib/systemd/system/\([^/@]*\.\(service\|socket\|timer\|path\)\)$#\2#p' |
-            sort -u >units.new
+        units_of $(cat packages.new) >units.new
         # A masked service cannot be disabled, and would be enabled after unmasking.
         while read -r unit; do
             restore_mask "$unit"
@@ -109,7 +120,9 @@ remove_additions() {
 remove_image() {
     if [ "${changes_image:-no}" = no ] || [ -n "$image_before" ]; then return 0; fi
     if read_image "$plan_image" && [ -z "$image" ]; then return 0; fi
-    "$plan_engine" rmi "$plan_image" >/dev/null 2>&1 || add_remaining "the image $plan_image"
+    "$plan_engine" rmi "$plan_image" >/dev/null 2>&1 && return 0
+    noted_image=
+    add_remaining "the image $plan_image"
 }
 
 # find_unit NAME: sets $was_enabled and $was_active to a service's state before the run, if recorded.
@@ -177,6 +190,7 @@ remaining_additions() {
         package) ;;
         account) id -u "$name" >/dev/null 2>&1 || continue ;;
         folder) [ -d "$name" ] || continue ;;
+        image) [ "$rest" != "${noted_image:-}" ] || continue ;;
         # Without a registry, the next run records the services again, except for packages' services.
         unit) [ "$plan_slot_from" != - ] || [ "${rest%%"$tab"*}" = - ] || continue ;;
         esac

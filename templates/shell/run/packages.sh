@@ -99,6 +99,11 @@ load_image() {
         fail image_needs_login "$plan_image" "$(cause <load.log)"
     fi
     rm -rf image-login
+    read_image "$plan_image" || fail image_state_unknown "$plan_engine"
+    if [ "$image" != "$image_before" ]; then
+        noted_image=$plan_engine$tab${image_before:--}$tab$image
+        note image "$plan_image" "$plan_engine" "${image_before:--}" "$image"
+    fi
 }
 
 # Docker and Podman read the login for the image's registry, if there is one, from a file.

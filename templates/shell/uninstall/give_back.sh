@@ -23,11 +23,41 @@ serves_other_sites() {
     return 1
 }
 
-# has_other_containers ENGINE: whether a container engine has containers or images of others.
-has_other_containers() {
+# answers ENGINE: whether a container engine can say what it has. Docker is started for it, if runs used it.
+answers() {
     command -v "$1" >/dev/null || return 1
-    if [ "$1" = docker ] && ! systemctl is-active -q docker; then return 0; fi
-    [ -n "$("$1" ps -aq 2>/dev/null)" ] || [ -n "$("$1" images -q 2>/dev/null)" ]
+    if [ "$1" = docker ] && ! is_active docker; then
+        noted unit | grep -qx docker.service || return 1
+        systemctl start docker 2>/dev/null
+    fi
+    "$1" images -q >/dev/null 2>&1
+}
+
+# Points the names of the images that runs loaded to what they meant before, the last run first.
+give_back_images() {
+    sed -n "s/^image$tab//p" "$additions" 2>/dev/null | tac >images
+    while IFS="$tab" read -r name plan_engine before loaded; do
+        if ! answers "$plan_engine"; then
+            say "the image $name stays: $plan_engine does not answer"
+            continue
+        fi
+        [ "$(image_id "$name")" = "$loaded" ] || continue
+        if [ "$before" != - ] && "$plan_engine" tag "$before" "$name" 2>/dev/null; then continue; fi
+        # Without force: containers can use it.
+        "$plan_engine" rmi "$name" >/dev/null 2>&1 || say "the image $name stays: something else uses it"
+    done <images
+}
+
+# has_others ENGINE: whether a container engine has, or can have, containers, images, volumes or networks
+# of others.
+has_others() {
+    command -v "$1" >/dev/null || return 1
+    answers "$1" || return 0
+    if [ "$1" = docker ]; then
+        if ctr namespaces ls -q 2>/dev/null | grep -qv moby; then return 0; fi
+        [ -z "$(docker network ls -q --filter type=custom)" ] || return 0
+    fi
+    [ -n "$("$1" ps -aq)$("$1" images -q)$("$1" volume ls -q)" ]
 }
 
 # Puts the packages to remove into "removed": those that runs installed and that nothing else uses.
@@ -39,8 +69,8 @@ choose_packages() {
         why=
         case "$package" in
         nginx | nginx-* | libnginx-*) if serves_other_sites; then why='nginx serves other sites'; fi ;;
-        docker.io | containerd | runc) if has_other_containers docker; then why='docker has other images or containers'; fi ;;
-        podman | crun | conmon) if has_other_containers podman; then why='podman has other images or containers'; fi ;;
+        docker.io | containerd | runc) if has_others docker; then why='docker has images, containers or volumes of others'; fi ;;
+        podman | crun | conmon) if has_others podman; then why='podman has images, containers or volumes of others'; fi ;;
         esac
         if [ -n "$why" ]; then
             say "package $package stays: $why"
@@ -76,10 +106,14 @@ keep_needed() {
 
 # Gives each service that runs started, stopped or masked its state back.
 give_back_units() {
+    if has_others docker; then has_others_docker=yes; else has_others_docker=no; fi
     sed -n "s/^unit$tab//p" "$additions" 2>/dev/null >units
     while IFS="$tab" read -r unit was_enabled was_active; do
-        package=${unit%.*}
-        if [ "$package" = docker ]; then package=docker.io; fi
+        case "$unit" in
+        docker.*) package=docker.io ;;
+        podman*) package=podman ;;
+        *) package=${unit%.*} ;;
+        esac
         if grep -qx "$package" removed; then
             # Otherwise the mask would outlive the package.
             systemctl disable -q --now "$unit" 2>/dev/null
@@ -88,7 +122,10 @@ give_back_units() {
         fi
         case "$unit" in
         nginx.service) if serves_other_sites; then continue; fi ;;
-        docker.service) if has_other_containers docker; then continue; fi ;;
+        docker.* | containerd.*)
+            if is_active docker && [ -n "$(docker ps -q 2>/dev/null)" ]; then continue; fi
+            if [ "$was_enabled" = - ] && [ "$has_others_docker" = yes ]; then continue; fi
+            ;;
         esac
         give_back_unit
     done <units
@@ -125,7 +162,22 @@ give_back_storage() {
 remove_packages() {
     [ -s removed ] || return 0
     # shellcheck disable=SC2046 # one word a package
-    apt -y purge $(cat removed) || printf '@warning\tthe packages could not be removed: %s\n' "$(cause <apt.log)"
+    if apt -y purge $(cat removed); then
+        remove_engine_folders
+    else
+        printf '@warning\tthe packages could not be removed: %s\n' "$(cause <apt.log)"
+    fi
+}
+
+# The packages of container engines leave what they wrote at their start; there are no images, containers or
+# volumes in it (choose_packages).
+remove_engine_folders() {
+    if grep -qx podman removed; then
+        rm -rf --one-file-system /var/lib/containers/cache /var/lib/containers/storage /etc/cni/net.d/cni.lock
+    fi
+    if grep -qx docker.io removed; then rm -f /etc/docker/key.json; fi
+    if grep -qx containerd removed; then rm -rf --one-file-system /var/lib/containerd /opt/containerd; fi
+    rmdir /var/lib/containers /var/lib/docker /etc/docker /etc/cni/net.d /etc/cni 2>/dev/null
 }
 
 # The account stays while it owns the images: another account could get its number otherwise.
@@ -160,6 +212,10 @@ note_what_remains() {
             case "$name" in /etc/moorage | /etc/moorage/*) continue ;; esac
             # Moorage's own folders go, unless the images stay in them.
             if [ ! -d "$plan_storage_folder" ]; then case "$name" in "$state" | "$state"/*) continue ;; esac; fi
+            ;;
+        image)
+            plan_engine=${rest%%"$tab"*}
+            [ "$(image_id "$name")" = "${rest##*"$tab"}" ] || continue
             ;;
         unit)
             [ "${rest%%"$tab"*}" = - ] || continue

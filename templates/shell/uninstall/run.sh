@@ -59,6 +59,7 @@ fi
 step remove-files
 remove_files_and_units
 step give-back
+give_back_images
 remove_held_images
 choose_packages
 give_back_units

@@ -54,7 +54,7 @@ stop_registry() {
         is_active "moorage-registry@$slot"
         [ $? = 1 ] || fail registry_not_stopped "$slot"
         for engine in docker podman; do
-            if command -v "$engine" >/dev/null; then "$engine" rm -f "moorage-registry-$slot" >/dev/null 2>&1; fi
+            if command -v "$engine" >/dev/null; then "$engine" rm -f -v "moorage-registry-$slot" >/dev/null 2>&1; fi
         done
     done
 }
@@ -92,12 +92,12 @@ remove_files_and_units() {
         'moorage-recover.*' 2>/dev/null
 }
 
-# The tags that held the registry's images, and the image if a run fetched it.
+# The tags that held the registry's images. Podman lists all names of the images that it finds.
 remove_held_images() {
     for engine in docker podman; do
-        command -v "$engine" >/dev/null || continue
-        for each in $("$engine" images --format '{{.Repository}}:{{.Tag}}' localhost/moorage-registry 2>/dev/null); do
-            "$engine" rmi "$each" >/dev/null 2>&1
+        answers "$engine" || continue
+        for each in $("$engine" images --format '{{.Repository}}:{{.Tag}}' | grep '^localhost/moorage-registry:'); do
+            "$engine" rmi "$each" >/dev/null 2>&1 || say "the image $each stays: something else uses it"
         done
     done
 }

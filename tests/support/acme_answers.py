@@ -11,6 +11,16 @@ from lab.acme import AcmeAuthority
 from moorage.answers.model import Answers
 
 
+def acme_section(authority: AcmeAuthority, **parts: Any) -> dict[str, Any]:
+    """Return the part of the answers that names the lab's ACME server."""
+    return {
+        "email": "ops@example.com",
+        "directory": authority.directory,
+        "ca_file": str(authority.ca_file),
+        **parts,
+    }
+
+
 def by_acme(
     operator: Operator,
     machines: list[LabServer],
@@ -19,12 +29,7 @@ def by_acme(
     **parts: Any,
 ) -> Answers:
     """Return answers that request the certificate from the lab's ACME server."""
-    section = {
-        "email": "ops@example.com",
-        "directory": authority.directory,
-        "ca_file": str(authority.ca_file),
-        **(acme or {}),
-    }
+    section = acme_section(authority, **(acme or {}))
     return operator.answers(machines, ssl={"mode": "acme", "acme": section}, **parts)
 
 

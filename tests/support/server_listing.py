@@ -56,6 +56,7 @@ LEFT_BY_DEBIAN = (
     r"(account|group) docker-registry:.*",
     r"group docker:.*",
     r"link docker0:",
+    r"path /var/lib/letsencrypt ",
     r"path /var/www(/html(/index\.nginx-debian\.html)?)? .*",
 )
 """What Debian's packages leave when they are purged; Docker's link until the next boot."""

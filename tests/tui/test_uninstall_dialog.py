@@ -12,7 +12,9 @@ from wizard_driver import SIZES
 
 from moorage.desired import layout
 
-LOG = "@step\t1\tstop\n@step\t2\tleave-nginx\n@step\t3\tremove-files\nremoved\n"
+LOG = "@step\t1\tstop\n@step\t2\tleave-nginx\n@step\t3\tremove-files\n" + "".join(
+    f"removed {number}\n" for number in range(1, 41)
+)
 
 
 @pytest.fixture
@@ -43,6 +45,7 @@ async def test_an_uninstall_is_planned_confirmed_by_name_and_followed(
         await wizard.type(".example.com")
         await wizard.press("enter")
         await wizard.see("✓ Removing files and units", "✓ The registry was removed.", "Close")
+        await wizard.see("removed 40")
         assert "images\tkeep\n" in alpha.settings
         assert "packages\tremove\n" in alpha.settings
         await wizard.press("enter")

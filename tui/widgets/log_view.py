@@ -105,6 +105,11 @@ class LogView(ScrollView, can_focus=True):
             self.follows = follows
             self.post_message(self.Moved())
 
+    def on_resize(self) -> None:
+        """Keep the end in view."""
+        if self.follows:
+            self.scroll_end(animate=False, x_axis=False)
+
     def action_follow(self) -> None:
         """Follow the end of the log, or stop following."""
         self.follows = not self.follows or round(self.scroll_y) < self.max_scroll_y

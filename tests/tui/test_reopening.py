@@ -101,14 +101,14 @@ async def test_a_dialog_that_closes_at_once_does_not_reload(
     servers: FakeServers, home: Path
 ) -> None:
     async with opened(servers, path=applied(home)) as wizard:
-        await wizard.see("needs attention")
+        await wizard.see("not deployed")
         connected = servers["alpha"].connections
         dashboard = wizard.app.screen
         # On a busy machine, the screen hears that it was covered when the dialog has closed again.
         dashboard.post_message(ScreenSuspend())
         dashboard.post_message(ScreenResume())
         await wizard.pilot.pause()
-        await wizard.see("needs attention")
+        await wizard.see("not deployed")
         assert servers["alpha"].connections == connected
 
 

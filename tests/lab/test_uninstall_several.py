@@ -69,7 +69,8 @@ def test_servers_with_a_bucket_and_certificates(
     assert done.code == 0, done
     assert "based_on" not in (call.home / "moorage.yml").read_text()
     assert _objects(s3) == objects
-    assert second.run("find / -xdev -path '*moorage*' ! -path '/proc/*'").stdout.split() == []
+    left = second.run("find / -xdev -path '*moorage*' ! -path '/proc/*'").stdout.split()
+    assert sorted(left) == ["/var/lib/moorage", "/var/lib/moorage/additions"]
 
 
 def _objects(s3: ObjectStore) -> str:

@@ -40,7 +40,8 @@ BY_SYSTEM = (
     r"path /run/.*",
     r"path /etc/(ld\.so\.cache|passwd-|group-|shadow-|gshadow-|subuid-?|subgid-?|\.pwd\.lock) ",
     r"active (apt-daily|dpkg-db|e2scrub|fstrim|man-db|logrotate|systemd|user|session|run-u).*",
-    r"path /etc/(passwd|group|shadow|gshadow) ",
+    # A userdel that is killed leaves a file named after its PID.
+    r"path /etc/(passwd|group|shadow|gshadow)(\.\d+)? ",
 )
 """What any installation of a package, and time, change."""
 BY_PACKAGES = (

@@ -8,7 +8,7 @@ from moorage.answers.ssl import LETS_ENCRYPT
 from moorage.deploy.plan.managed_files import USER_FOLDERS, misplaced_files
 from moorage.deploy.plan.other_sites import find_neighbour_notes, find_neighbour_problems
 from moorage.deploy.plan.problem import problem_on
-from moorage.deploy.plan.programs import program_of, why_repair
+from moorage.deploy.plan.programs import PACKAGE, program_of, why_repair
 from moorage.deploy.plan.web_server import BY_HAND, NGINX_FILES, masked_units, nginx_problems
 from moorage.deploy.record.deployment_json import active_slot
 from moorage.desired import layout
@@ -17,6 +17,8 @@ from moorage.errors import MoorageError, Note
 from moorage.servers.facts import Facts
 
 _SUPPORTED = {("debian", "12"), ("debian", "13")}
+_TOO_OLD = {("debian", "11"): "2.7.1", ("ubuntu", "20.04"): "2.7.1"}
+"""The versions of docker-registry's package that are not supported, by system."""
 _NEEDED_TOOLS = ("apt-get", "dpkg-query", "systemctl", "systemd-run", "flock", "ss")
 _MOST_SKEW = 3600
 _SAME_A_WEEK = 5
@@ -107,6 +109,15 @@ def _package_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageErr
     missing = missing_packages(wanted, facts)
     if not missing:
         return
+    old = _TOO_OLD.get((facts.os.get("ID", ""), facts.os.get("VERSION_ID", "")))
+    if old and PACKAGE in missing:
+        yield problem_on(
+            facts,
+            "package_too_old",
+            f"{facts.os_name} has docker-registry {old}, and 2.8 is the oldest that is supported.",
+            "Run the registry in a container, or upgrade the server's system.",
+            ("registry.runtime",),
+        )
     for name, state in facts.half_installed.items():
         is_broken = "H" in state or "R" in state
         if name in missing and not is_broken:

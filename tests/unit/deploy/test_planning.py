@@ -275,6 +275,15 @@ def test_a_system_without_apt_or_systemd_is_rejected() -> None:
     assert "apt-get" in problem.message
 
 
+def test_a_system_whose_registry_is_too_old_is_rejected() -> None:
+    bullseye = _bare(os={"ID": "debian", "VERSION_ID": "11"})
+
+    [problem] = _plan(_answers(), bullseye).problems
+    assert (problem.code, problem.fields) == ("package_too_old", ("registry.runtime",))
+    assert "docker-registry 2.7.1" in problem.message
+    assert not _plan(_answers(runtime="docker", image="registry:2.8"), bullseye).problems
+
+
 def test_the_record_on_the_server_contains_no_secret() -> None:
     answers = _answers(settings={"log": {"level": "debug"}})
     facts = _deployed(_answers())

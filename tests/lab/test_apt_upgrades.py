@@ -15,6 +15,7 @@ import pytest
 from operator_at_work import Operator
 from patience import slowness
 from registry_package import offer_package
+from thorough import IS_THOROUGH
 from traffic import PAUSE
 from waiting import wait_until
 
@@ -27,6 +28,10 @@ from moorage.errors import MoorageError
 
 WEB_SERVER = "nginx nginx-common libnginx-mod-http-js"
 APT = "DEBIAN_FRONTEND=noninteractive apt-get install -qq -y"
+UPDATES = [("unattended-upgrades", "unattended-upgrade")] + IS_THOROUGH * [
+    ("docker-registry again", f"{APT} --reinstall docker-registry"),
+    ("reconfigure", "dpkg-reconfigure -f noninteractive docker-registry"),
+]
 EXPECTED_OF_A_RESTART = ("refuses connections", "closed the connection", "then closes it")
 
 
@@ -151,11 +156,7 @@ def test_updates_by_apt_fail_no_request(operator: Operator, server: LabServer) -
 
     with Load(client) as load:
         time.sleep(1)
-        for what, command in (
-            ("unattended-upgrades", "unattended-upgrade"),
-            ("docker-registry again", f"{APT} --reinstall docker-registry"),
-            ("reconfigure", "dpkg-reconfigure -f noninteractive docker-registry"),
-        ):
+        for what, command in UPDATES:
             failures, _ = run(what, command)
             assert not failures, what
             assert _state(server) == slot

@@ -11,6 +11,7 @@ import pytest
 from certificate_maker import Authority
 from handshake import handshake
 from operator_at_work import DOMAIN, Operator
+from thorough import IS_THOROUGH
 from traffic import Traffic
 from wizard_driver import Wizard
 
@@ -25,7 +26,7 @@ from tui.app import WizardApp
 
 pytestmark = pytest.mark.ready
 
-ROUNDS = 10
+ROUNDS = 10 if IS_THOROUGH else 3
 CLIENTS = 8
 
 
@@ -68,7 +69,7 @@ def _replace(file: Path, *words: str) -> int:
     return main(["certificate", "replace", str(file), "--yes", *words, "--accept-host-key", "new"])
 
 
-def test_ten_replacements_under_load_fail_no_request(
+def test_replacements_under_load_fail_no_request(
     operator: Operator,
     server: LabServer,
     files: Files,

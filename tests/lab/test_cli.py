@@ -28,6 +28,7 @@ def test_from_the_answers_to_a_registry_and_again(call: CommandLine, server: Lab
     applied = call("apply", "moorage.yml", "--yes", "--passwords-to", "passwords")
     assert applied.code == 0, applied.stdout + applied.stderr
     assert f"docker login {DOMAIN} -u ci" in applied.stdout
+    assert "moorage clients moorage.yml docker" in applied.stdout
     assert f"{DOMAIN} 300 A {server.address}" in applied.stdout
     assert "upload of over 100 MB" in applied.stdout
     user, _, password = (call.home / "passwords").read_text().strip().partition(":")

@@ -17,7 +17,7 @@ from tmux import Terminal
 from lab import LabServer
 from lab.keys import ADMIN_PASSWORD
 
-pytestmark = pytest.mark.ready
+pytestmark = pytest.mark.deployed(by_command=True)
 
 IMAGE = f"{DOMAIN}/team/app:1"
 KUBECTL = """\
@@ -63,12 +63,9 @@ class Shell:
         self.terminal.close()
 
 
-def _deploy(call: CommandLine, server: LabServer) -> dict[str, str]:
-    call.write_answers(server)
-    call.add_known_hosts(server)
-    applied = call("apply", "moorage.yml", "--yes", "--passwords-to", "p", "--skip-large-upload")
-    assert applied.code == 0, applied.stdout + applied.stderr
-    assert "moorage clients moorage.yml docker" in applied.stdout
+@pytest.fixture
+def texts(call: CommandLine, server: LabServer) -> dict[str, str]:
+    """What `moorage clients` prints, by client."""
     found = call("clients", "moorage.yml", "--json")
     assert found.code == 0, found.stderr
     return {each["client"]: each["text"] for each in found.json["clients"]}
@@ -76,12 +73,11 @@ def _deploy(call: CommandLine, server: LabServer) -> dict[str, str]:
 
 def test_one_paste_sets_a_client_up(
     call: CommandLine,
-    server: LabServer,
+    texts: dict[str, str],
     machine: LabServer,
     registry_image: Path,
     tmp_path: Path,
 ) -> None:
-    texts = _deploy(call, server)
     docker = call("clients", "moorage.yml", "docker")
     assert docker.stdout == texts["docker"] + "\n"
 
@@ -126,9 +122,8 @@ def test_one_paste_sets_a_client_up(
 
 
 def test_the_steps_for_github_actions_run(
-    call: CommandLine, server: LabServer, machine: LabServer
+    call: CommandLine, texts: dict[str, str], machine: LabServer
 ) -> None:
-    texts = _deploy(call, server)
     # Another machine, which does not have the private CA, reads it from the server.
     (call.home / "state" / "ca").rename(call.home / "ca-elsewhere")
     again = call("clients", "moorage.yml", "actions")
@@ -144,9 +139,8 @@ def test_the_steps_for_github_actions_run(
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
 def test_the_pull_secret_for_kubernetes_logs_in(
-    call: CommandLine, server: LabServer, machine: LabServer, tmp_path: Path
+    texts: dict[str, str], machine: LabServer, tmp_path: Path
 ) -> None:
-    texts = _deploy(call, server)
     kubectl = shutil.which("kubectl")
     assert kubectl is not None
     machine.inside("/usr/local/bin/kubectl.real").write_bytes(Path(kubectl).read_bytes())

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from operator_at_work import DOMAIN, Operator
+from thorough import IS_THOROUGH
 
 from lab import LabServer
 from moorage.answers.model import Answers
@@ -13,14 +14,17 @@ from moorage.answers.model import Answers
 FOLDERS = ("/etc/moorage", "/etc/nginx", "/var/lib/moorage/runs")
 CONVERGES = {
     # The program of a run, or the hook, that finds the disk full from then on; and the folder.
-    ("id", "/etc/moorage"): "failed",
     ("id", "/etc/nginx"): "failed",
     ("id", "/var/lib/moorage/runs"): "failed",
     # What is placed late was written before, so there is nothing left that could fail.
     ("after_apply", "/etc/moorage"): "done",
-    ("after_apply", "/etc/nginx"): "done",
-    ("after_apply", "/var/lib/moorage/runs"): "done",
 }
+if IS_THOROUGH:
+    CONVERGES |= {
+        ("id", "/etc/moorage"): "failed",
+        ("after_apply", "/etc/nginx"): "done",
+        ("after_apply", "/var/lib/moorage/runs"): "done",
+    }
 FILL = """#!/bin/sh
 { read -r when && read -r folder; } </root/fill
 if [ "$when" = "${MOORAGE_EVENT:-id}" ]; then

@@ -84,10 +84,8 @@ KINDS: Mapping[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "two servers": ("ready", (), USUAL),
 }
 FEW = {
-    ("switch", "inodes full"), ("record", "disk full"), ("check", "disk full"),
-    ("switch", "fails"), ("check", "hangs"), ("nginx-files", "cancel"), ("check", "stop"),
-    ("registry", "cable cut"), ("nginx-files", "moorage killed"),
-    ("version", "kill -9"), ("nginx-files", "kill -9"), ("record", "kill -9"),
+    ("record", "disk full"), ("switch", "fails"), ("check", "hangs"), ("nginx-files", "cancel"),
+    ("registry", "cable cut"), ("nginx-files", "moorage killed"), ("record", "kill -9"),
     ("switch", "crash"),
 }  # fmt: skip
 HOOK = '#!/bin/sh\n[ "$MOORAGE_EVENT" != after_apply ] || [ ! -e /run/hook-fails ]\n'

@@ -63,10 +63,6 @@ def lure(operator: Operator, server: LabServer) -> Iterator[Lure]:
     """A server that a registry was deployed to."""
     operator.leaks.add(PASSWORD, label="the password of ci")
     bait, call = Bait(operator.home), CommandLine(operator)
-    call.write_answers(server)
-    call.add_known_hosts(server)
-    applied = call("apply", "moorage.yml", "--yes", "--no-verify", "--passwords-to", "made")
-    assert applied.code == 0, applied.stdout + applied.stderr
     (operator.home / "moorage.yml").unlink()
     site = operator.home / "site"
     site.mkdir()
@@ -80,7 +76,7 @@ def lure(operator: Operator, server: LabServer) -> Iterator[Lure]:
     bait.close()
 
 
-@pytest.mark.ready
+@pytest.mark.deployed(by_command=True)
 async def test_a_hostile_record_runs_opens_and_connects_to_nothing(lure: Lure) -> None:
     server, call, bait = lure.server, lure.call, lure.bait
 

@@ -10,6 +10,7 @@ import pytest
 from command_line import PASSWORD, CommandLine
 from image_client import CONFIG, MANIFEST, ImageClient, digest_of
 from operator_at_work import DOMAIN
+from thorough import THOROUGH
 
 from lab import LabServer
 from lab.image import REGISTRY_3_TAG, REGISTRY_TAG
@@ -115,8 +116,14 @@ def _check_show(
     assert "COPY 0 /" in text.stdout
 
 
-@pytest.mark.parametrize("runtime", ["package", "docker", "podman"])
-@pytest.mark.ready("docker.io", "podman", "crun")
+@pytest.mark.parametrize(
+    "runtime",
+    [
+        "package",
+        pytest.param("docker", marks=pytest.mark.ready("docker.io")),
+        pytest.param("podman", marks=[pytest.mark.ready("podman"), THOROUGH]),
+    ],
+)
 def test_images_are_listed_as_the_registry_serves_them(
     runtime: str, server: LabServer, call: CommandLine, registry_image: Path
 ) -> None:

@@ -14,7 +14,7 @@ from workstation import Workstation
 from lab import LabServer
 
 pytestmark = [
-    pytest.mark.ready,
+    pytest.mark.deployed(by_command=True),
     pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed"),
 ]
 
@@ -26,10 +26,6 @@ def _see(terminal: Terminal, *texts: str) -> None:
 
 
 def test_images_are_found_opened_and_read_again(server: LabServer, call: CommandLine) -> None:
-    call.write_answers(server)
-    call.add_known_hosts(server)
-    applied = call("apply", "moorage.yml", "--yes", "--show-passwords")
-    assert applied.code == 0, applied.stderr
     workstation = Workstation(call.home)
     shutil.copy(call.home / ".ssh" / "known_hosts", call.home / "known_hosts")
     # Reading needs no password of the registry, so CI_PW is not set there.

@@ -15,8 +15,6 @@ from raw_http import Wire
 
 from lab import LabServer
 
-pytestmark = pytest.mark.ready
-
 # What Debian's logrotate does with nginx's logs.
 ROTATE = (
     "cd /var/log/nginx && for log in *.log; do "
@@ -25,18 +23,16 @@ ROTATE = (
 )
 CREDENTIALS = {"users": [{"name": "ci", "password": {"env": "CI_PW"}}]}
 
+pytestmark = pytest.mark.deployed(by_command=True, credentials=CREDENTIALS)
+
 
 @pytest.fixture
 def call(operator: Operator, server: LabServer) -> Iterator[CommandLine]:
-    """A command line whose moorage.yml is deployed and verified, on a server in Tokyo."""
+    """A command line whose moorage.yml is deployed, on a server in Tokyo."""
     server.run("ln -sf /usr/share/zoneinfo/Asia/Tokyo /etc/localtime")
+    server.run("systemctl restart nginx moorage-registry@blue; truncate -s 0 /var/log/nginx/*.log")
     operator.leaks.add(PASSWORD, label="the password of ci")
-    operator.passwords["ci"] = PASSWORD
     line = CommandLine(operator)
-    line.write_answers(server, credentials=CREDENTIALS)
-    line.add_known_hosts(server)
-    applied = line("apply", "moorage.yml", "--yes")
-    assert applied.code == 0, applied.stdout + applied.stderr
     yield line
     for process in line.going_on:
         process.kill()
@@ -53,6 +49,7 @@ def rows(call: CommandLine, *options: str) -> list[dict[str, Any]]:
 def test_each_request_is_a_row_with_its_level(
     call: CommandLine, operator: Operator, server: LabServer
 ) -> None:
+    assert call("verify", "moorage.yml", "--skip-large-upload").code == 0
     assert operator.status(server, "/v2/team/app/blobs/sha256:" + "a" * 64, method="HEAD") == 404
     assert operator.status(server, "/v2/team/app/manifests/missing") == 404
     assert operator.status(server, user=None) == 401
@@ -68,7 +65,7 @@ def test_each_request_is_a_row_with_its_level(
         ("routine", 401, "GET", "", ""),
         ("warning", 401, "GET", "ghost", ""),
     ]
-    # The checks of the apply include a wrong password and a manifest that is gone.
+    # The checks include a wrong password and a manifest that is gone.
     checks = [row for row in rows(call) if row["is_check"]]
     assert {row["status"] for row in checks if row["program"] == "requests"} >= {200, 201, 401, 404}
     assert {row["level"] for row in checks} == {"routine"}

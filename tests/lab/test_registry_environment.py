@@ -48,7 +48,7 @@ def test_storage_is_reached_through_a_proxy_unless_no_proxy_names_it(
     assert operator.status(server, UPLOAD, method="POST") == 202
 
 
-@pytest.mark.ready("podman", "crun")
+@pytest.mark.ready("podman")
 def test_traces_reach_the_collector_that_the_environment_names(
     operator: Operator, server: LabServer, lab: Lab, registry_3_image: Path
 ) -> None:

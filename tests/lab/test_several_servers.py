@@ -64,7 +64,7 @@ def test_docker_and_package_servers_share_a_bucket(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    machines = servers(3)
+    machines = servers(3, extra=["docker.io"])
     # Read as YAML the one key is a number, and the other one no YAML at all.
     access, secret = "12345e78", "@harbour-bell 77 #'x\"\\$y"
     with strict_s3(lab.gateway, {access: secret}, s3.endpoint) as strict:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from operator_at_work import DOMAIN, Operator
 from tcp_slots import listen_on_ports
+from thorough import THOROUGH
 from traffic import Traffic, push_blob
 from waiting import wait_until
 
@@ -188,7 +189,7 @@ def _registry(runtime: str, image: str, request: pytest.FixtureRequest) -> dict[
     ("runtime", "image"),
     [
         ("package", ""),
-        DOCKER,
+        pytest.param(*DOCKER.values, marks=[*DOCKER.marks, THOROUGH]),
         pytest.param("docker", REGISTRY_3_TAG, marks=pytest.mark.ready("docker.io")),
         pytest.param("podman", REGISTRY_TAG, marks=pytest.mark.ready("podman")),
     ],

@@ -28,8 +28,13 @@ def _accepts(server: LabServer, *options: str) -> bool:
     return "Cipher is (NONE)" not in said and "Cipher is " in said
 
 
-def _offered(server: LabServer) -> tuple[set[str], set[str]]:
-    """Return the TLS versions and the cipher suites that a server agrees to."""
+def _offered(server: LabServer, kind: str = "") -> tuple[set[str], set[str]]:
+    """Return the TLS versions and the cipher suites that a server agrees to.
+
+    Args:
+        server: The server.
+        kind: Of the suites before TLS 1.3, try only those with this in their names.
+    """
     weak = ("-cipher", "ALL:COMPLEMENTOFALL:@SECLEVEL=0")
     versions = {name for name, option in VERSIONS.items() if _accepts(server, option, *weak)}
     listed = subprocess.run(
@@ -40,6 +45,7 @@ def _offered(server: LabServer) -> tuple[set[str], set[str]]:
         name
         for name in listed.strip().split(":")
         if not name.startswith("TLS_")
+        and kind in name
         and _accepts(server, "-tls1_2", "-cipher", f"{name}:@SECLEVEL=0")
     }
     suites |= {name for name in TLS13 if _accepts(server, "-tls1_3", "-ciphersuites", name)}
@@ -58,7 +64,7 @@ def _curl(server: LabServer, url: str, *options: str, port: int = 443) -> str:
 def test_the_intermediate_profile_and_the_modern_one(
     operator: Operator, server: LabServer, tmp_path: Path
 ) -> None:
-    versions, suites = _offered(server)
+    versions, suites = _offered(server, "ECDSA")
     assert versions == {"TLSv1.2", "TLSv1.3"}
     assert suites == ECDSA | PROFILE_13
     # OCSP stapling is left off: Let's Encrypt, for one, has ended OCSP.
@@ -72,7 +78,7 @@ def test_the_intermediate_profile_and_the_modern_one(
     assert _offered(server) == ({"TLSv1.2", "TLSv1.3"}, RSA | PROFILE_13)
 
     operator.install(operator.answers([server], ssl={"profile": "modern", "hsts": 63072000}))
-    assert _offered(server) == ({"TLSv1.3"}, PROFILE_13)
+    assert _offered(server, "ECDSA") == ({"TLSv1.3"}, PROFILE_13)
     for path in ("/v2/", "/elsewhere"):
         answer = _curl(server, f"https://{DOMAIN}{path}")
         assert "strict-transport-security: max-age=63072000\n" in answer.lower().replace("\r", "")
@@ -97,7 +103,7 @@ def test_newer_debian_offers_the_hybrid_key_exchange(
         f"openssl s_client -connect 127.0.0.1:443 -servername {DOMAIN} </dev/null 2>&1"
     ).stdout
     assert "X25519MLKEM768" in said
-    assert _offered(machine) == ({"TLSv1.2", "TLSv1.3"}, ECDSA | PROFILE_13)
+    assert _offered(machine, "ECDSA") == ({"TLSv1.2", "TLSv1.3"}, ECDSA | PROFILE_13)
 
 
 @pytest.mark.deployed

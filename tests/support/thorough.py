@@ -4,4 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 IS_THOROUGH = bool(os.environ.get("MOORAGE_THOROUGH"))
+THOROUGH = pytest.mark.skipif(not IS_THOROUGH, reason="only with MOORAGE_THOROUGH=1")

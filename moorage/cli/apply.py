@@ -77,6 +77,13 @@ Examples:
     metavar="HOST",
     help="This server, which left FILE, was uninstalled or no longer exists.",
 )
+@click.option(
+    "--leaving",
+    type=click.Choice(("keep", "uninstall")),
+    default="keep",
+    show_default=True,
+    help="What happens to servers that left FILE.",
+)
 @click.option("--no-save", is_flag=True, help="Do not update FILE.")
 @server_options
 @click.pass_context
@@ -97,6 +104,7 @@ def command(
     begin_empty: bool,
     end_transfers: bool,
     gone: tuple[str, ...],
+    leaving: str,
     no_save: bool,
     accepted_host_keys: tuple[str, ...],
 ) -> int:
@@ -107,6 +115,9 @@ def command(
     /usr/local/lib/moorage and /var/lib/moorage. Then updates the registry's DNS records if the DNS
     provider can write them, but not with --limit. A server that fails is rolled back. Applying the
     same answers again changes nothing.
+
+    A server that left FILE keeps running. With --leaving uninstall, the registry is removed from it
+    after the others and the DNS records were changed and the records' TTL has passed.
 
     Records the deployment's revision in FILE (based_on) and shows what others have changed since.
     Without a terminal, removing users added after that revision needs --accept-removals, and
@@ -147,6 +158,7 @@ def command(
         output, answers, limit=limit, accepted_host_keys=accepted_host_keys
     ) as runner:
         runner.operations.gone = frozenset(gone)
+        runner.operations.uninstalls_left = leaving == "uninstall"
         runner.operations.look_up_name()
         name = RegistryName.start_check(runner, is_limited=bool(limit))
         accepted = Accepted(
@@ -159,7 +171,7 @@ def command(
         _show(runner, plan, name)
         passwords.check(plan.materials.generated)
         name.check_can_change(yes=yes, replace=replace_records)
-        if plan.has_changes or name.has_changes:
+        if plan.has_changes or name.has_changes or runner.operations.leaving:
             confirmed = accept(
                 runner,
                 plan,
@@ -179,6 +191,8 @@ def command(
             outcome = check_registry(
                 runner, verifies=not no_verify, large_upload=not skip_large_upload
             )
+            if saves and outcome.leaving is not None and outcome.leaving.revision:
+                answers = record_base(output, file, answers, outcome.leaving.revision)
             code = _report(runner, plan, outcome, passwords, file)
             if code == ExitCode.DONE:
                 _remember(file, answers, is_whole=not limit)
@@ -207,11 +221,22 @@ def _show(runner: Runner, plan: Plan, name: RegistryName) -> None:
     from moorage.errors import ServersFailed
 
     output = runner.output
+    leaving = [each.label for each in runner.operations.leaving]
     if output.as_json:
-        output.emit({"event": "plan", **plan_as_json(plan, with_diff=False), **name.as_json()})
+        output.emit(
+            {
+                "event": "plan",
+                **plan_as_json(plan, with_diff=False),
+                **name.as_json(),
+                "uninstalls": leaving,
+            }
+        )
     else:
         for line in (*name.lines(), *plan_lines(plan, with_diff=False)):
             output.message(*line)
+        if leaving:
+            text = "The registry is removed at the end, when clients no longer ask them, from: "
+            output.message((f"! {text}{', '.join(leaving)}.", "bold red"))
     if plan.problems:
         raise ServersFailed(plan.problems)
 
@@ -230,9 +255,11 @@ def _report(
 ) -> int:
     from moorage.cli import report_view
     from moorage.cli.registry_name import change_as_json, change_lines
+    from moorage.deploy.run.report import ApplyReport
 
     report, checks, name = outcome.report, outcome.verification, outcome.name
     assert report is not None
+    left = ApplyReport(outcome.leaving.reports if outcome.leaving is not None else (), {})
     code = exit_code_of(runner, outcome)
     output = runner.output
     if output.as_json:
@@ -247,6 +274,7 @@ def _report(
                 "passwords_file": str(passwords.written_to) if passwords.written_to else None,
                 **report_view.handover_as_json(runner.operations.handover(), serves=report.serves),
                 **change_as_json(name),
+                "left": report_view.report_as_json(left),
             }
         )
         return code
@@ -254,6 +282,8 @@ def _report(
     if checks is not None:
         lines += [("",), *report_view.verification_lines(checks)]
     lines += change_lines(name)
+    if left.servers:
+        lines += [("",), *report_view.report_lines(left)]
     if code == ExitCode.DONE:
         lines += [("",), *report_view.handover_lines(runner.operations.handover(), file)]
     for line in lines:

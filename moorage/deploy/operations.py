@@ -45,10 +45,12 @@ if TYPE_CHECKING:
     from moorage.deploy.lifecycle.diff import DeploymentDiff
     from moorage.deploy.lifecycle.history import History
     from moorage.deploy.lifecycle.kept import ServerDeployments
+    from moorage.deploy.lifecycle.leaving import LeavingOutcome
     from moorage.deploy.lifecycle.rollback import Rollback
     from moorage.deploy.lifecycle.upgrade import Wish
     from moorage.deploy.plan.plan import Plan
     from moorage.deploy.plan.store import Store
+    from moorage.deploy.record.left_servers import LeftServer
     from moorage.deploy.run.report import ApplyReport
     from moorage.deploy.users.change import UsersPlan, UsersRead
     from moorage.deploy.users.last_seen import SeenRead
@@ -84,6 +86,7 @@ class Outcome:
         answers: The operator's answers after it, which an upgrade and a rollback change; None if
             there was no run.
         done_text: What an upgrade or a rollback did; empty for an apply.
+        leaving: The result for servers that left; None if they were not to be uninstalled.
     """
 
     report: ApplyReport | None = None
@@ -94,6 +97,7 @@ class Outcome:
     ran_before: bool = False
     answers: Answers | None = None
     done_text: str = ""
+    leaving: LeavingOutcome | None = None
 
     @property
     def is_rolled_back(self) -> bool:
@@ -110,6 +114,8 @@ class Outcome:
     def exit_code(self) -> ExitCode:
         """The exit code of a process that did only this."""
         code = self.report.exit_code if self.report is not None else ExitCode.DONE
+        if self.is_good and self.leaving is not None and not self.leaving.is_good:
+            return ExitCode.PARTLY_DONE
         if code != ExitCode.DONE or self.is_good:
             return code
         return ExitCode.FAILED
@@ -137,6 +143,7 @@ class Operations:
         outcome: The result of the last apply.
         accepted: The consequences of the plan that the operator accepted.
         gone: The servers that left and are gone, by label, as the operator says.
+        uninstalls_left: Whether an apply uninstalls the servers that left.
 
     Args:
         asker: Asks the operator for host keys and secrets.
@@ -158,6 +165,7 @@ class Operations:
         self.outcome: Outcome | None = None
         self.accepted = NOTHING
         self.gone: frozenset[str] = frozenset()
+        self.uninstalls_left = False
         self._on_event = on_event
         self._open_transport = open_transport
         self._deployment: Deployment | None = None
@@ -367,7 +375,8 @@ class Operations:
     def finish(self, *, verifies: bool = True, large_upload: bool = True) -> Outcome:
         """After a successful run, verify the registry from outside, then update its DNS records.
 
-        Records of others are replaced: they are part of the confirmed plan.
+        Records of others are replaced: they are part of the confirmed plan. Then uninstall the
+        servers that left, if the operator wants it.
 
         Args:
             verifies: Whether to verify it.
@@ -390,7 +399,23 @@ class Operations:
                 outcome,
                 name=update_records(deployment, self.name, looked_up, self._known_authority),
             )
+        if outcome.is_good and self.leaving:
+            from moorage.deploy.lifecycle.leaving import uninstall_left
+
+            leaving = uninstall_left(
+                deployment,
+                self.leaving,
+                self.name,
+                lambda answers: self._new(answers, ()),
+                self.accepted,
+            )
+            self.outcome = outcome = replace(outcome, leaving=leaving)
         return outcome
+
+    @property
+    def leaving(self) -> tuple[LeftServer, ...]:
+        """The servers that the apply uninstalls after it has changed the others."""
+        return self.plan.left if self.plan is not None and self.uninstalls_left else ()
 
     def handover(self) -> Handover:
         """Return the handover, however far the apply got."""

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
+import threading
 import time
+from functools import partial
 from typing import Any
 
 import pytest
 from boot_servers import BootServers
 from command_line import PASSWORD, CommandLine
+from dns_at_work import ZONE, keeper, signed
 from images_at_work import client_of
-from operator_at_work import Operator
+from operator_at_work import DOMAIN, Operator
 from outcome_of_call import Outcome
+from traffic import PAUSE, push_blob
 
+from lab import Lab, LabServer
+from lab.names import NameService, start_bind
 from lab.services import ObjectStore
 from moorage.images.alive import CLOCK_STEP
 
 pytestmark = pytest.mark.ready("python3")
+TTL = 2
+thorough = pytest.mark.skipif(
+    "MOORAGE_THOROUGH" not in os.environ, reason="MOORAGE_THOROUGH is not set"
+)
 
 
 def _in_bucket(s3: ObjectStore) -> dict[str, Any]:
@@ -81,3 +93,122 @@ def test_images_of_a_server_that_left_are_not_collected(
     collected = call("images", "collect", "moorage.yml", "--yes", "--json", "--young=0s")
     assert collected.code == 0, collected
     assert client_of(operator, first).pull("team/app", "1")
+
+
+class ClientsOfName:
+    """Clients that push and pull by the registry's name, as resolvers cache it.
+
+    Attributes:
+        failures: Failed pushes or pulls, with the address that they went to.
+        count: The number of pushes, each followed by a pull.
+    """
+
+    def __init__(self, operator: Operator, names: NameService, machines: list[LabServer]) -> None:
+        self.failures: list[str] = []
+        self.count = 0
+        self._clients = {each.address: operator.client(each) for each in machines}
+        self._names = names
+        self._cached = names.dig(DOMAIN)
+        self._ended = threading.Event()
+        work = [self._resolve, *(partial(self._work, number) for number in range(4))]
+        self._threads = [threading.Thread(target=each, daemon=True) for each in work]
+
+    def __enter__(self) -> ClientsOfName:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _resolve(self) -> None:
+        while not self._ended.wait(TTL):
+            self._cached = self._names.dig(DOMAIN) or self._cached
+
+    def _work(self, number: int) -> None:
+        while not self._ended.is_set():
+            address = random.choice(self._cached)
+            try:
+                client, blob = self._clients[address], os.urandom(20_000)
+                digest = push_blob(client, f"load/worker{number}", blob)
+                pulled = client.request("GET", f"/v2/load/worker{number}/blobs/{digest}")
+                assert (pulled.status, pulled.body) == (200, blob)
+            except Exception as error:  # Any error is a failure.
+                self.failures.append(f"{address}: {error!r}")
+            self.count += 1
+            self._ended.wait(PAUSE)
+
+
+@pytest.mark.parametrize("count", [2, pytest.param(3, marks=thorough)])
+def test_servers_leave_and_are_uninstalled_under_load(
+    lab: Lab, operator: Operator, servers: BootServers, s3: ObjectStore, count: int
+) -> None:
+    """One after the other, the first of the answers first, and one that cannot be reached last."""
+    machines = servers(count)
+    names = start_bind(lab)
+    names.serve(ZONE)
+    keep = keeper(operator, names)
+    keep.environment |= {"S3_ACCESS_KEY": s3.access_key, "S3_SECRET_KEY": s3.secret_key}
+    keep.add_known_hosts(*machines)
+    dns, storage = signed(names, ttl=TTL), _in_bucket(s3)
+    keep.write(dns, machines, storage=storage)
+    apply = ("apply", "moorage.yml", "--yes", "--json", "--skip-large-upload")
+    assert keep(*apply).code == 0
+    operator.passwords["ci"] = keep.environment["CI_PW"]
+    try:
+        with ClientsOfName(operator, names, machines) as clients:
+            for leaving, *staying in (machines[place:] for place in range(count - 1)):
+                keep.write(dns, staying, storage=storage)
+                done = keep(*apply, "--leaving", "uninstall")
+                assert done.code == 0, done
+                assert _plan(done)["uninstalls"] == [leaving.address]
+                assert [each["status"] for each in done.result["left"]] == ["done"]
+                assert names.dig(DOMAIN) == sorted(each.address for each in staying)
+                assert leaving.run("ls /etc/moorage", check=False).returncode != 0
+                record = json.loads(staying[0].read_file("/etc/moorage/deployment.json"))
+                assert record["left"] == []
+                plan = keep("plan", "moorage.yml", "--json").json
+                assert not plan["has_changes"], plan
+        print(f"{clients.count} pushes and pulls, {len(clients.failures)} failed")
+        assert not clients.failures, clients.failures
+        assert clients.count > 20
+    finally:
+        lab.destroy(names.server)
+
+
+def test_a_leaving_server_that_cannot_be_reached_is_remembered(
+    call: CommandLine, servers: BootServers, s3: ObjectStore
+) -> None:
+    first, second = servers(2)
+    call.environment |= {
+        "CI_PW": PASSWORD, "S3_ACCESS_KEY": s3.access_key, "S3_SECRET_KEY": s3.secret_key,
+    }  # fmt: skip
+    call.add_known_hosts(first, second)
+    storage = _in_bucket(s3)
+    call.write_answers(first, second, storage=storage)
+    apply = ("apply", "moorage.yml", "--yes", "--json", "--no-verify")
+    assert call(*apply, "--passwords-to=pw").code == 0
+
+    call.write_answers(second, storage=storage)
+    first.run("systemctl stop ssh.socket ssh")
+    done = call(*apply, "--leaving", "uninstall")
+    assert done.code == 5, done
+    [left] = done.result["left"]
+    assert (left["server"], left["status"]) == (first.address, "failed")
+    record = json.loads(second.read_file("/etc/moorage/deployment.json"))
+    assert [each["host"] for each in record["left"]] == [first.address]
+    first.run("systemctl start ssh")
+    # Another operator's older answers say that they bring it back.
+    call.write_answers(first, second, storage=storage, based_on=1)
+    [joins] = [
+        each
+        for each in call("plan", "moorage.yml", "--json").json["consequences"]
+        if each["code"] == "server_joins"
+    ]
+    assert (joins["severity"], joins["servers"]) == ("destructive", [first.address])
+    call.write_answers(second, storage=storage)
+    done = call(*apply, "--leaving", "uninstall")
+    assert done.code == 0, done
+    assert json.loads(second.read_file("/etc/moorage/deployment.json"))["left"] == []

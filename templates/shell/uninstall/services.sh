@@ -74,6 +74,8 @@ delete_images() {
 remove_files_and_units() {
     while IFS= read -r path; do
         rm -rf -- "$path" || fail cannot_remove "$path"
+        # What an apply that was killed had staged or replaced.
+        rm -f -- "${path%/*}"/.moorage.new.* "${path%/*}"/.moorage.old.*
     done <plan/paths
     # Not the whole folder: images can be in it, also those that an earlier deployment left.
     for name in deployments activity collection seen acme check; do rm -rf -- "${state:?}/$name"; done

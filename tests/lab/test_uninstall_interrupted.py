@@ -1,0 +1,79 @@
+"""Interrupted at any step, an uninstall or an installation is removed by the next uninstall."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from command_line import PASSWORD, CommandLine
+from server_listing import BY_SYSTEM, check_same, listing, of_moorage
+from waiting import wait_until
+
+from lab import LabServer
+
+IS_THOROUGH = bool(os.environ.get("MOORAGE_THOROUGH"))
+UNINSTALL_STEPS = (
+    "stop", "leave-nginx", "stop-registry", "delete-images", "remove-files", "give-back",
+)  # fmt: skip
+INSTALL_STEPS = ("account", "version", "registry", "nginx-files", "switch", "check", "record")
+PROGRAMS = (
+    "chown", "cp", "dpkg-query", "install", "ls", "mkdir", "mv", "nginx", "rm", "rmdir", "sed",
+    "sync", "systemctl", "userdel", "useradd",
+)  # fmt: skip
+"""Programs that runs call; each step calls one of them."""
+STOPPER = """#!/bin/sh
+# Interrupts a run in the step that /run/interrupt names.
+if grep -q moorage-run- /proc/self/cgroup && [ -e step ] && read -r how at </run/interrupt &&
+    [ "$(/usr/bin/tail -n 1 step)" = "$at" ]; then
+    /usr/bin/rm /run/interrupt
+    case "$how" in
+    kill) /usr/bin/systemctl kill -s KILL 'moorage-run-*' ;;
+    crash) true >/run/reached && exec sleep infinity ;;
+    esac
+fi 2>/dev/null
+PATH=/usr/sbin:/usr/bin exec "${0##*/}" "$@"
+"""
+
+
+@pytest.mark.skipif(not IS_THOROUGH, reason="takes minutes; MOORAGE_THOROUGH=1 runs it")
+@pytest.mark.ready
+@pytest.mark.parametrize("how", ["kill", "crash"])
+def test_every_step_can_be_interrupted(how: str, call: CommandLine, server: LabServer) -> None:
+    call.environment["CI_PW"] = PASSWORD
+    call.add_known_hosts(server)
+    call.write_answers(server)
+    for program in PROGRAMS:
+        server.write_file(f"/usr/local/sbin/{program}", STOPPER, mode=0o755)
+    before = listing(server)
+    apply = ("apply", "moorage.yml", "--yes", "--no-verify", "--passwords-to")
+    uninstall = ("uninstall", "moorage.yml", "--yes", "--images")
+    number = 0
+    for words, steps in ((apply, INSTALL_STEPS), (uninstall, UNINSTALL_STEPS)):
+        for step in steps:
+            number += 1
+            if words is uninstall:
+                assert call(*apply, f"pw{number}").code == 0
+            target = (f"pw-{number}",) if words is apply else ()
+            _interrupt(call, server, how, step, *words, *target)
+
+            done = call(*uninstall)
+
+            assert done.code == 0, (step, done)
+            after = listing(server)
+            assert of_moorage(after) == [], step
+            check_same(before, after, BY_SYSTEM)
+
+
+def _interrupt(call: CommandLine, server: LabServer, how: str, step: str, *words: str) -> None:
+    server.inside("/run/interrupt").write_text(f"{how} {step}\n")
+    process = call.start(*words)
+    if how == "kill":
+        assert call.finish(process).code != 0, step
+        assert not server.inside("/run/interrupt").exists(), step
+        return
+    wait_until(lambda: server.inside("/run/reached").exists(), 120)
+    server.crash()
+    process.kill()
+    process.wait()
+    server.start()
+    server.wait_until_up()

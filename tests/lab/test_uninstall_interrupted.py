@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from command_line import PASSWORD, CommandLine
 from server_listing import BY_SYSTEM, check_same, listing, of_moorage
+from thorough import THOROUGH
 from waiting import wait_until
 
 from lab import LabServer
 
-IS_THOROUGH = bool(os.environ.get("MOORAGE_THOROUGH"))
 UNINSTALL_STEPS = (
     "stop", "leave-nginx", "stop-registry", "delete-images", "remove-files", "give-back",
 )  # fmt: skip
@@ -35,7 +33,7 @@ PATH=/usr/sbin:/usr/bin exec "${0##*/}" "$@"
 """
 
 
-@pytest.mark.skipif(not IS_THOROUGH, reason="takes minutes; MOORAGE_THOROUGH=1 runs it")
+@THOROUGH
 @pytest.mark.ready
 @pytest.mark.parametrize("how", ["kill", "crash"])
 def test_every_step_can_be_interrupted(how: str, call: CommandLine, server: LabServer) -> None:

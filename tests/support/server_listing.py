@@ -20,7 +20,7 @@ systemctl list-units --all --type=service,timer,socket --no-legend --no-pager --
 getent passwd | sed 's/^/account /'
 getent group | sed 's/^/group /'
 ss -Hltn | awk '{ print "port", $4 }'
-ip -o link | awk '{ print "link", $2 }'
+ip -o link | awk '{ sub("@.*", "", $2); print "link", $2 }'
 sysctl -n net.ipv4.ip_forward | sed 's/^/forwards /'
 if systemctl is-active -q docker; then engines=docker; else engines=; fi
 if command -v podman >/dev/null; then engines="$engines podman"; fi

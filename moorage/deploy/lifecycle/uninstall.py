@@ -109,7 +109,7 @@ class ServerUninstall:
 
     server: str
     facts: Facts = field(repr=False)
-    removes: tuple[Row, ...]
+    removes: tuple[Row, ...] = ()
     stays: tuple[Row, ...] = ()
     copied: tuple[str, ...] = ()
     storage: str = ""
@@ -256,6 +256,9 @@ def _plan_server(answers: Answers, facts: Facts, wish: Wish) -> ServerUninstall:
     marker = facts.store.marker if facts.store and facts.store.folder == folder else ""
     marker = there.marker if there is not None else marker
     problem = _problem(facts, storage, wish)
+    if facts.active_run is not None:
+        # What is there can change.
+        return ServerUninstall(facts.server, facts, problem=problem)
     # A folder without Moorage's marker is left alone, unless a slot uses it.
     wish = replace(wish, images=wish.images and bool(marker or there))
     modified = tuple(path for path in drifted(facts) if path in facts.files)
@@ -263,7 +266,7 @@ def _plan_server(answers: Answers, facts: Facts, wish: Wish) -> ServerUninstall:
     removes = (
         *_removals(facts, applied.answers if applied else None, wish, folder),
         *(_copied("modified", path) for path in modified),
-        *(_copied("foreign", path) for path in foreign),
+        *(_copied("foreign", path, unless_of_runs=not recorded_digests(facts)) for path in foreign),
     )
     return ServerUninstall(
         facts.server,
@@ -278,8 +281,9 @@ def _plan_server(answers: Answers, facts: Facts, wish: Wish) -> ServerUninstall:
     )
 
 
-def _copied(key: str, path: str) -> Row:
-    return Row(key, key, f"{path}; a copy is kept", Level.WARNING)
+def _copied(key: str, path: str, *, unless_of_runs: bool = False) -> Row:
+    unless = " unless the unfinished run wrote it" if unless_of_runs else ""
+    return Row(key, key, f"{path}; a copy is kept{unless}", Level.WARNING)
 
 
 def _foreign_files(facts: Facts) -> Iterator[str]:
@@ -287,7 +291,8 @@ def _foreign_files(facts: Facts) -> Iterator[str]:
     known = set(recorded_digests(facts)) | _NOT_RECORDED
     for path in sorted(facts.files):
         is_inside = path.startswith((f"{layout.ETC}/", f"{layout.NGINX_ETC}/"))
-        if is_inside and path not in known and not path.startswith(_WRITTEN_BY_RUNS):
+        is_of_runs = path.startswith(_WRITTEN_BY_RUNS) or "/.moorage." in path
+        if is_inside and path not in known and not is_of_runs:
             yield path
 
 

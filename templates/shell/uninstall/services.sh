@@ -12,14 +12,24 @@ recheck_images() {
 
 # Files that were changed since Moorage wrote them, or that others added, can be an administrator's work.
 keep_copies() {
-    [ -s plan/copied ] || return 0
-    install -d -m 700 "$plan_backup" || cannot_write "$plan_backup"
     while IFS= read -r path; do
-        if [ -L "$path" ] || [ ! -f "$path" ]; then continue; fi
+        if [ -L "$path" ] || [ ! -f "$path" ] || is_of_a_run "$path"; then continue; fi
+        install -d -m 700 "$plan_backup" || cannot_write "$plan_backup"
         (cd / && cp -p --parents -- "${path#/}" "$plan_backup") || cannot_write "$plan_backup"
         say "kept a copy of $path in $plan_backup"
     done <plan/copied
-    sync -- "$plan_backup"
+    if [ -d "$plan_backup" ]; then sync -- "$plan_backup"; fi
+}
+
+# is_of_a_run PATH: whether a run wrote a file as it is, such as one that was killed before it recorded that.
+is_of_a_run() {
+    for files in /var/lib/moorage/runs/*/plan/files; do
+        [ -f "$files" ] || continue
+        while IFS="$tab" read -r number _ _ _ _ written; do
+            if [ "$written" = "$1" ] && cmp -s -- "${files%/plan/files}/content/$number" "$1"; then return 0; fi
+        done <"$files"
+    done
+    return 1
 }
 
 # The units that are enabled or run on their own.

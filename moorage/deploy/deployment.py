@@ -376,17 +376,11 @@ class Deployment:
             thread.join()
         for run in rollout.runs:
             ended = run.end
-            status, code = ended.status, ended.code
-            if run.server in rollout.aborted and status is not RunStatus.DONE:
-                status, code = RunStatus.CANCELLED, "run_cancelled"
+            message, code = ended.message, ended.code
+            if ended.status is RunStatus.CANCELLED and run.server in rollout.aborted:
+                message, code = rollout.aborted[run.server], "run_cancelled"
             reports[run.server] = ServerReport(
-                run.server,
-                status,
-                rollout.aborted.get(run.server, ended.message),
-                ended.step,
-                run_id,
-                code,
-                ended.warnings,
+                run.server, ended.status, message, ended.step, run_id, code, ended.warnings
             )
         report = ApplyReport(
             tuple(reports[server.server] for server in plan.servers),

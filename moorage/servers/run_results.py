@@ -178,7 +178,10 @@ REASONS = {
     "images_unreadable": Reason("the images could not be read"),
     "nginx_not_reloaded": Reason("nginx did not load the new configuration"),
     "nginx_refuses": Reason("nginx rejects the configuration"),
-    "no_go_ahead": Reason("timed out waiting for the go-ahead (connection lost before the switch)"),
+    "no_go_ahead": Reason(
+        "Moorage ended, or the connection to it was lost, before it gave the go-ahead",
+        "Apply again.",
+    ),
     "not_served": Reason("what serves {0} on {1}, port {2}, {3}"),
     "packages_not_installed": Reason("the packages could not be installed"),
     "peer_not_answering": Reason(

@@ -5,6 +5,10 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # the script before this one sets run
 exec 3<&0
+# Notes that nobody can give the go-ahead any more: the session that started the run has ended.
+note_gone() {
+    if [ "${leads:-no}" = yes ]; then mv "$run/unsaid.gone" "$run/gone" 2>/dev/null; fi
+}
 (
     while IFS= read -r word <&3; do
         case "$word" in
@@ -12,6 +16,7 @@ exec 3<&0
         go | abort | keep | undo) mv "$run/unsaid.$word" "$run/$word" 2>/dev/null || true >"$run/$word" ;;
         esac
     done
+    note_gone
 ) &
 reader=$!
 unit=moorage-run-${run##*/}
@@ -28,6 +33,8 @@ case "$pid" in
 *) tail -n +1 -s 0.01 -f --pid="$pid" "$run/log" 2>/dev/null ;;
 esac
 kill "$reader" 2>/dev/null
+# Without a connection, the log can end before the reader has noticed.
+note_gone
 if [ ! -e "$run/result" ]; then
     printf '@result\tinterrupted\trun_interrupted\t%s\n' "$(tail -n 1 "$run/step" 2>/dev/null)"
 elif ! grep -q "^@result" "$run/log"; then

@@ -9,6 +9,8 @@ IFS= read -r id
 IFS= read -r size
 state=/var/lib/moorage
 run=$state/runs/$id
+# shellcheck disable=SC2034 # for follow.sh
+leads=yes
 [ -d "$state/runs" ] || (umask 022 && mkdir -p "$state" && umask 077 && mkdir -p "$state/runs")
 if ! mkdir "$run"; then
     printf '@result\tfailed\tcannot_write\t%s\n' "$state"

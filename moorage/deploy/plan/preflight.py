@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from moorage.answers.ssl import LETS_ENCRYPT
+from moorage.deploy.events import step_title
 from moorage.deploy.plan.managed_files import USER_FOLDERS, misplaced_files
 from moorage.deploy.plan.other_sites import find_neighbour_notes, find_neighbour_problems
 from moorage.deploy.plan.problem import problem_on
@@ -182,10 +183,12 @@ def run_going_on(facts: Facts) -> Iterator[MoorageError]:
         facts: The server's facts.
     """
     if facts.active_run is not None:
+        step = facts.active_run.step
         yield problem_on(
             facts,
             "run_going_on",
-            f"run {facts.active_run.run_id} is in progress (step {facts.active_run.step}).",
+            f"run {facts.active_run.run_id} is in progress ({step_title(step).lower()}"
+            f"{': it waits for the other servers' * (step == 'staged')}).",
             "Wait until it ends, or follow it with: moorage status FILE --follow.",
         )
 

@@ -170,7 +170,7 @@ def _entries(plan: ServerPlan, record: Mapping[str, object], timing: Timing) -> 
         "plan/deploys": _lines(iter(_deploys(plan, record))),
         "plan/deployment.json": _json(record),
         # A signal is sent by renaming one of these: a full disk has no room for a new file.
-        **{f"unsaid.{word}": b"" for word in ("go", "abort", "keep", "undo")},
+        **{f"unsaid.{word}": b"" for word in ("go", "abort", "keep", "undo", "gone")},
     }
     if timing.undone is not None:
         entries["plan/undone.json"] = _json(timing.undone)

@@ -149,7 +149,8 @@ fail() {
     if [ -n "$late_program" ] && [ "$1" != timed_out ]; then
         set -- "$@" "$late_program did not end within $late_seconds seconds"
     fi
-    if [ -e abort ]; then outcome=cancelled; fi
+    # A failure of its own stays one, unless its program was killed because the run was to stop.
+    if [ -e abort ] && { [ "$1" = run_cancelled ] || [ -e overdue ]; }; then outcome=cancelled; fi
     # For the log: why, before the lines of the rollback.
     join_values "$@"
     printf '@failing\t%s\t%s\n' "$outcome" "$values"
@@ -175,7 +176,15 @@ wait_for_go() {
     find_full_disk "$run" "$state" /etc/moorage /etc/nginx /etc/systemd/system
     [ -z "$full_disk" ] || fail disk_full "$full_disk"
     printf '@staged\n' || cannot_write "$run/log"
-    wait_until "$plan_gate_seconds" 0.01 test -e go || fail no_go_ahead
+    if wait_until 5 0.01 is_told_to_go; then return 0; fi
+    say "waiting for the other servers; without the go-ahead from Moorage, this one rolls back at $(date -u -d "@$((booted + now + plan_gate_seconds))" +%H:%M) UTC"
+    wait_until "$plan_gate_seconds" 0.01 is_told_to_go || fail no_go_ahead
+}
+
+# Whether Moorage has given the go-ahead. Once it is gone, nobody else can give it (see follow.sh).
+is_told_to_go() {
+    if [ -e gone ]; then [ -e go ] || fail no_go_ahead; fi
+    [ -e go ]
 }
 
 # After the switch: waits for the other servers' results. Without an answer the change is kept, because

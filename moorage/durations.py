@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-PATTERN = r"(0|[1-9][0-9]{0,5})[smhd]"
+PATTERN = r"0|(0|[1-9][0-9]{0,5})[smhd]"
 FORM = "a number and s, m, h or d, such as 90m, 12h or 30d"
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 24 * 3600.0}
 
@@ -20,4 +20,4 @@ def seconds(text: str) -> float:
     """
     if not re.fullmatch(PATTERN, text, re.ASCII):
         raise ValueError(f"invalid duration {text!r}: use {FORM}")
-    return int(text[:-1]) * _UNITS[text[-1]]
+    return 0.0 if text == "0" else int(text[:-1]) * _UNITS[text[-1]]

@@ -36,6 +36,16 @@ _MISSING = {
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,19}")
 _LARGEST_SHOWN = 10**12
 _NOT_TEXT = {"string_type", "string_unicode", "string_sub_type"}
+_OWN = {"wrong", "plain_text_secret", "secret_reference", "missing"}
+"""The types of errors that are codes, or whose context has one."""
+_CODES = {
+    "string_too_long": "too_long", "greater_than_equal": "too_small",
+    "less_than_equal": "too_large", "literal_error": "not_a_choice", "tuple_type": "not_a_list",
+    "dict_type": "not_a_section", "model_type": "not_a_section",
+    "model_attributes_type": "not_a_section", "string": "not_text", "int": "not_a_number",
+    "bool": "not_a_boolean",
+}  # fmt: skip
+"""The codes of pydantic's types of errors, or of the words they begin with."""
 
 
 def explain(error: ValidationError, document: Document) -> list[Problem]:
@@ -99,7 +109,9 @@ def _code(error: ErrorDetails, context: Mapping[str, Any]) -> str:
     kind = error["type"]
     if kind in {"too_short", "string_too_short"} or (kind in _NOT_TEXT and error["input"] is None):
         return "empty"
-    return str(context.get("kind", kind))
+    if kind in _OWN:
+        return str(context.get("kind", kind))
+    return _CODES.get(kind) or _CODES.get(kind.partition("_")[0], "wrong_type")
 
 
 def _sentence(

@@ -27,6 +27,8 @@ from moorage.errors import (
 _MOST_LOGS = 20
 ANOTHER_KEY = "Choose another key with --key (for --server) or servers[].key in the answers."
 """Advice for a login that refuses all keys."""
+FIRST_WORDS = {"a", "failover", "it", "none", "nothing", "reading", "the", "this", "unexpected"}
+"""Words that begin a message in lower case, since most follow the name of a server."""
 _OPTIONS = {
     "host_key_unknown": "Or pass it to --accept-host-key.",
     "login_refused": ANOTHER_KEY,
@@ -199,5 +201,9 @@ def _paragraphs(error: MoorageError) -> list[list[Piece]]:
         title = "1 problem in the answers:" if count == 1 else f"{count} problems in the answers:"
         problems: list[list[Piece]] = [[f"  {each}"] for each in error.problems]
         return [[("Error: ", "bold red"), title], *problems]
-    place = f"{error.server}: " if error.server else ""
-    return [[("Error: ", "bold red"), f"{place}{explain(error)}"]]
+    text = explain(error)
+    if error.server:
+        text = f"{error.server}: {text}"
+    elif text.partition(" ")[0] in FIRST_WORDS:
+        text = text[:1].upper() + text[1:]
+    return [[("Error: ", "bold red"), text]]

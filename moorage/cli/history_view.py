@@ -27,12 +27,17 @@ def history_lines(history: History) -> Iterator[Line]:
         yield ("No runs.",)
         return
     head = tuple((title, "bold") for title in ("when", "by", "took", "result", "what"))
-    yield from aligned([head, *map(_cells, history.rows)])
+    titles, *lines = aligned([head, *map(_cells, history.rows)])
+    yield titles
+    for row, line in zip(history.rows, lines, strict=True):
+        yield line
+        if row.reason:
+            yield (f"    {one_line(row.reason)}",)
 
 
 def _cells(row: HistoryRow) -> tuple[Cell, ...]:
     style = _STYLES.get(row.level, "")
-    result = f"{SIGNS[row.level]} {one_line(row.ending)}"
+    result = f"{SIGNS[row.level]} {one_line(row.short_ending)}"
     took = "-" if row.seconds is None else f"{row.seconds:.0f} s"
     return (utc(int(row.at)) or "-", one_line(row.by) or "-", took, (result, style),
             one_line(row.what))  # fmt: skip

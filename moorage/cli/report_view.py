@@ -71,8 +71,8 @@ def verification_lines(verification: Verification) -> Iterator[Line]:
             (
                 (SIGNS[check.status.level], STYLES[check.status.level]),
                 check.server,
-                check.name,
                 f"{check.seconds:6.2f} s",
+                check.name,
                 check.detail,
             )
             for check in verification.grouped

@@ -71,7 +71,7 @@ def aligned(rows: Sequence[Sequence[Cell]], indent: str = "") -> Iterator[tuple[
 
 def _width(lengths: Sequence[int]) -> int:
     """Return the width of a column: that of its longest cell, but for a few that are far longer."""
-    usual = sorted(lengths)[len(lengths) // 2]
+    usual = sorted(lengths)[(len(lengths) - 1) // 2]
     limit = max(_WIDE, 2 * usual)
     return max(length for length in lengths if length <= limit)
 

@@ -58,6 +58,11 @@ class TrashedRun:
         return (*deleted, *self.inside)
 
     @property
+    def named_tags(self) -> tuple[tuple[str, str], ...]:
+        """The tags, as repository and tag, without those of whole repositories."""
+        return tuple(each for each in self.tags if each not in set(self.inside))
+
+    @property
     def repositories(self) -> tuple[str, ...]:
         """The repositories that were deleted entirely."""
         return tuple(entry.repository for entry in self.entries if entry.is_repository)

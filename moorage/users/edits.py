@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 
 from pydantic import ValidationError
 
@@ -105,11 +106,15 @@ def find(users: Sequence[RegistryUser], name: str) -> RegistryUser:
     for user in users:
         if user.name == name:
             return user
-    near = [user.name for user in users if user.name.lower() == name.lower()]
+    by_lower = {user.name.lower(): user.name for user in users}
+    near = get_close_matches(name.lower(), by_lower, n=1)
     names = ", ".join(user.name for user in users[:10]) + (", …" if len(users) > 10 else "")
+    advice = f"Did you mean {by_lower[near[0]]}?" if near else f"Existing users: {names}."
+    if "," in name:
+        advice = f"Separate names with spaces. Existing users: {names}."
     raise WrongUserError(
         f"There is no user {name}.",
-        advice=f"Did you mean {near[0]}?" if near else f"Existing users: {names}.",
+        advice=advice,
         code="unknown_user",
     )
 

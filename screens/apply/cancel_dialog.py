@@ -92,7 +92,10 @@ class CancelDialog(Dialog[str]):
             "Do not wait" if waits_for_dns else "Skip the checks"
         )
         for button in self.query(Button):
-            button.display = button.id == "back" or (button.id == "skip") == now.is_checking
+            is_offered = (button.id == "skip") == now.is_checking
+            if button.id == "stop":
+                is_offered &= any(map(_can_stop, now.servers))
+            button.display = button.id == "back" or is_offered
         if self.focused is not None and not self.focused.display:
             self.set_focus(self.query_one("#back"))
 
@@ -115,10 +118,12 @@ class CancelDialog(Dialog[str]):
 
 def _describe_choices(now: ApplyProgress) -> str:
     """Return what stopping and leaving would do now."""
-    lines = [
-        "Stop: every run stops before its next step and rolls back. Servers that have finished "
-        "keep the change. Right now:"
-    ]
+    lines = ["Nothing is left to stop. Right now:"]
+    if any(map(_can_stop, now.servers)):
+        lines = [
+            "Stop: every run stops before its next step and rolls back. Servers that have "
+            "finished keep the change. Right now:"
+        ]
     for server in now.servers:
         lines.append(f"  {printable(server.name)}: {_effect_of_stopping(server)}")
     lines.append("")
@@ -132,6 +137,12 @@ def _describe_choices(now: ApplyProgress) -> str:
         )
     lines.append(leave)
     return "\n".join(lines)
+
+
+def _can_stop(server: ServerProgress) -> bool:
+    """Return whether stopping changes what becomes of a server."""
+    has_ended = server.state in {"done", "unchanged", "bad"}
+    return not has_ended and server.step not in {"rollback", *_AFTER_SWITCH}
 
 
 def _effect_of_stopping(server: ServerProgress) -> str:

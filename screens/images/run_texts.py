@@ -16,9 +16,10 @@ from moorage.deploy.images.run import (
     RestorePlan,
     packages_for,
 )
-from moorage.deploy.images.summary import kept_tags_text, result_text
+from moorage.deploy.images.summary import kept_tags_text, result_text, trashed_text
 from moorage.escape import one_line, printable
 from moorage.images.collection import VERIFY
+from moorage.images.task import Task
 from moorage.images.trash import TrashedRun
 from moorage.servers.facts import Facts
 from moorage.servers.run_results import REASONS
@@ -136,15 +137,16 @@ def restore_plan(plan: RestorePlan, names: Collection[str]) -> Content:
     return _lines(*lines, *_packages(plan.read.facts))
 
 
-def change_text(change: ImagesChange, action: str) -> Content:
+def change_text(change: ImagesChange, task: Task | None) -> Content:
     """Return the result of a run that succeeded.
 
     Args:
         change: The result.
-        action: The run's action; empty if it is not known.
+        task: The run's task; None if it is not known.
     """
-    text = result_text(action, change.numbers)
-    if action == "delete" and (change.numbers.get("tags") or change.numbers.get("repositories")):
+    text = result_text(task, change.numbers)
+    is_deletion = task is not None and task.action == "delete"
+    if is_deletion and (change.numbers.get("tags") or change.numbers.get("repositories")):
         text += " Trash (t) restores what was deleted."
     done = Content.styled(f"✓ {text}", "$text-success")
     for warning in filter(None, (kept_tags_text(change.numbers), *change.ended.warnings)):
@@ -174,14 +176,7 @@ def until_text(seconds: float) -> str:
 
 def trashed_run(run: TrashedRun) -> str:
     """Return when a part of the trash got there, and what is in it."""
-    kinds = (
-        (len(run.repositories), "repository", "repositories"),
-        (len(run.tags), "tag", "tags"),
-        (len(run.manifests), "manifest", "manifests"),
-        (run.blobs, "blob", "blobs"),
-    )
-    parts = [count_text(*kind) for kind in kinds if kind[0]]
-    return f"{age_text(run.at, time.time())}: {', '.join(parts) or 'links'}"
+    return f"{age_text(run.at, time.time())}: {trashed_text(run)}"
 
 
 def _duration(seconds: int) -> str:

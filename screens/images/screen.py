@@ -149,7 +149,7 @@ class ImagesScreen(StagingScreen):
         self._tags = self.query_one(TagTable)
         self.set_focus(self._repositories)
         self.add_class("-empty")
-        self.set_interval(TICK, self._show_age)
+        self.set_interval(TICK, self._show_ages)
         self.action_read()
 
     def on_unmount(self) -> None:
@@ -272,6 +272,10 @@ class ImagesScreen(StagingScreen):
         parts = space_parts(images.usage, self._reclaimable, images.read.free)
         self.query_one(StorageBar).show(parts)
         self._show_age()
+
+    def _show_ages(self) -> None:
+        self._show_age()
+        self._show_detail()
 
     def _show_age(self) -> None:
         if self._images is not None:
@@ -519,7 +523,7 @@ class ImagesScreen(StagingScreen):
         dialog = ImagesRunDialog(
             f"Run {run.run_id}", self._source, follow, facts.server, facts.clock_skew
         )
-        self._was_run(await self.app.push_screen_wait(dialog), "")
+        self._was_run(await self.app.push_screen_wait(dialog), None)
 
     async def _planned(self, what: str, plan: Callable[[], _Plan]) -> _Plan | None:
         """Return a plan; None after an error, which is shown. What is staged is kept."""
@@ -548,12 +552,12 @@ class ImagesScreen(StagingScreen):
         change = await self.app.push_screen_wait(dialog)
         if task.action == "delete" and isinstance(change, ImagesChange) and change.is_good:
             self._marks.clear_staged()
-        self._was_run(change, task.action)
+        self._was_run(change, task)
 
-    def _was_run(self, change: ImagesChange | str | None, action: str) -> None:
+    def _was_run(self, change: ImagesChange | str | None, task: Task | None) -> None:
         """Show a run's result, and read the images again."""
         if isinstance(change, ImagesChange) and change.is_good:
-            self._result = run_texts.change_text(change, action)
+            self._result = run_texts.change_text(change, task)
         elif isinstance(change, ImagesChange):
             self._result = run_texts.failure_text(change)
         elif change == LEFT:

@@ -14,6 +14,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from moorage.deploy.images.run import exists
+from moorage.deploy.images.summary import DATA_IN_STORE
 from moorage.images.read import Stored
 from moorage.images.trash import TrashedRun
 from moorage.units import date_text, exact_size, size_text
@@ -35,21 +36,24 @@ class TrashRow:
         run: The run.
         name: ``REPOSITORY:TAG`` or ``REPOSITORY``; empty for the run itself.
         note: What there is to say about it.
+        is_inside: Whether it is a tag of the repository above it.
     """
 
     run: TrashedRun
     name: str = ""
     note: str = ""
+    is_inside: bool = False
 
     @property
     def text(self) -> str:
         """The text of its first column."""
-        return f"  {self.name}" if self.name else run_texts.trashed_run(self.run)
+        indent = "    " if self.is_inside else "  "
+        return f"{indent}{self.name}" if self.name else run_texts.trashed_run(self.run)
 
     @property
     def size(self) -> str:
         """The space that the run's files take up."""
-        return "" if self.name else size_text(self.run.size)
+        return size_text(self.run.size) if not self.name and self.run.blobs else ""
 
     @property
     def until(self) -> str:
@@ -70,9 +74,16 @@ def trash_rows(trash: Sequence[TrashedRun], stored: Stored) -> Iterator[TrashRow
             there = stored.tree.repositories.get(name)
             is_again = there is not None and bool(there.tags)
             yield TrashRow(run, name, "whole, pushed again" if is_again else "whole")
-        for name, tag in run.tags:
-            note = "pushed again" if exists(stored, name, tag) else ""
-            yield TrashRow(run, f"{name}:{tag}", note)
+            inside = [each for each in run.inside if each[0] == name]
+            yield from (_tag_row(run, *each, stored, is_inside=True) for each in inside)
+        yield from (_tag_row(run, *each, stored) for each in run.named_tags)
+
+
+def _tag_row(
+    run: TrashedRun, name: str, tag: str, stored: Stored, *, is_inside: bool = False
+) -> TrashRow:
+    note = "pushed again" if exists(stored, name, tag) else ""
+    return TrashRow(run, f"{name}:{tag}", note, is_inside=is_inside)
 
 
 _NAME = Column[TrashRow]("Deleted or collected", lambda row: row.text, 0)
@@ -148,8 +159,10 @@ class TrashScreen(Screen[Restored | None]):
     def _show_title(self) -> None:
         size = exact_size(sum(run.size for run in self._trash))
         text = f"{size} in the trash" if self._trash else "The trash is empty."
+        if any(not run.blobs for run in self._trash):
+            text += f". {DATA_IN_STORE}"
         if marked := self._table.marked:
-            text += f", {texts.names_text(marked)} marked"
+            text = f"{texts.names_text(marked)} marked. {text}"
         self.query_one("#trash-title", Static).update(Content(text))
 
     @on(RowTable.Moved)

@@ -212,7 +212,7 @@ async def test_the_dashboard_shows_the_changes_of_a_run_and_goes_back(
         wizard = Wizard(app, pilot)
         await wizard.see("Dashboard", "(as of ")
         await wizard.press("5")
-        await wizard.see("set registry.settings")
+        await wizard.see("changed settings registry.settings")
         await wizard.press("d")
         await wizard.see("registry.settings.log.level  debug → info", "config.yml", "+1 -1")
         await wizard.press("escape", "down", "b")

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fake_server import FakeServer, FakeServers, no_answer, some_user
@@ -18,6 +19,7 @@ from wizard_driver import SIZES, Wizard
 from moorage.deploy.events import RunEnded
 from moorage.deploy.images.run import ImagesChange
 from moorage.desired import layout
+from moorage.images.task import Task
 from moorage.servers.run_results import RunStatus
 from screens.dashboard.screen import DashboardScreen
 from screens.images.marks import Marks
@@ -247,7 +249,7 @@ async def test_the_trash_is_listed_and_restored(alpha: FakeServer, size: tuple[i
         await wizard.see("4.8 MiB", "in trash")
         await wizard.press("t")
         await wizard.see("4.8 MiB (5,000,071 bytes) in the trash", "Kept until", "1 blob",
-                         "4.8 MiB", "1 repository, 1 tag", "team-a/old:v7",
+                         "4.8 MiB", "deleted 1 repository, 1 tag", "team-a/old:v7",
                          "team-b/gone")  # fmt: skip
         assert isinstance(wizard.app.screen, TrashScreen)
         await wizard.press("enter")
@@ -258,7 +260,7 @@ async def test_the_trash_is_listed_and_restored(alpha: FakeServer, size: tuple[i
         await wizard.see("Restore from the trash", "+ team-a/old:v7", "+ team-b/gone",
                          "Restore 1 tag and 1 repository")  # fmt: skip
         await wizard.press("tab", "enter")
-        await wizard.see("✓ Restored 4 files and folders", "! 1 tag not restored")
+        await wizard.see("✓ Restored 1 tag of 1 repository and 1 whole", "! 1 tag not restored")
 
 
 async def test_an_empty_trash_says_so(alpha: FakeServer) -> None:
@@ -311,6 +313,21 @@ def test_keys_of_the_screen_are_not_those_of_its_table(area: str) -> None:
 def test_a_collection_names_the_repository_of_the_checks() -> None:
     ended = RunEnded("alpha", "1", RunStatus.DONE)
     change = ImagesChange(ended, {"repositories": 1, "blobs": 2, "bytes": 10})
-    text = change_text(change, "collect").plain
+    text = change_text(change, Task("collect", "/x")).plain
     assert "Deleted moorage-verify, which Moorage's own checks had left." in text
-    assert "Deleted 1 repository" in change_text(change, "delete").plain
+    assert "Deleted 1 repository" in change_text(change, Task("delete", "/x")).plain
+
+
+async def test_ages_on_the_screens_follow_the_clock(
+    alpha: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.widgets.row_table.TICK", 0.1)
+    alpha.trash = trash(time.time() - 7200)
+    async with images_of(alpha) as wizard:
+        await wizard.see("4.8 MiB", "in trash")
+        await wizard.press("t")
+        await wizard.see("2 h ago: deleted")
+        now = time.time
+        later = SimpleNamespace(time=lambda: now() + 3600, monotonic=time.monotonic)
+        monkeypatch.setattr("screens.images.run_texts.time", later)
+        await wizard.see("3 h ago: deleted")

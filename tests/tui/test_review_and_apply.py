@@ -327,6 +327,8 @@ async def test_the_cancel_dialog_says_when_the_run_has_ended(servers: FakeServer
         screen = next(each for each in wizard.app.screen_stack if isinstance(each, ApplyScreen))
         screen._servers["alpha"].begin_step("record")
         await wizard.see("has switched, and keeps the change")  # it follows the run
+        await wizard.until(lambda: "Stop" not in wizard.text, "stopping is not offered")
+        assert "Leave" in wizard.text
         alpha.aborted.set()
         await wizard.see("The apply has ended", "Report")
         assert "rolls back" not in wizard.text

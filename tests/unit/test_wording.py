@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from moorage.cli.errors import FIRST_WORDS
+
 ROOT = Path(__file__).parents[2]
 
 # Files and folders whose texts must be plain. Add a folder once its texts are rewritten.
@@ -384,6 +386,30 @@ def test_docstrings_begin_with_a_verb_or_a_noun() -> None:
         if re.match(DOCSTRING_HABIT.pattern, text.words)
     ]
     assert not found, "\n" + "\n".join(found)
+
+
+_ERRORS = re.compile(
+    r"(Moorage|Dns|Answers|WrongUser|WrongUsage)Error|SecretUnavailable|CannotConnect"
+)
+
+
+def test_messages_without_a_server_can_begin_with_a_capital_letter() -> None:
+    found = []
+    for path in sorted((ROOT / "moorage").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and node.args and _ERRORS.fullmatch(_name(node.func)):
+                first = node.args[0]
+                part = first.values[0] if isinstance(first, ast.JoinedStr) else first
+                text = part.value if isinstance(part, ast.Constant) else ""
+                word = str(text).partition(" ")[0]
+                has_server = any(each.arg == "server" for each in node.keywords)
+                if word[:1].islower() and not has_server and word not in FIRST_WORDS:
+                    found.append(f"{path.relative_to(ROOT)}:{node.lineno}: {text!r}")
+    assert not found, "\n" + "\n".join(found)
+
+
+def _name(function: ast.expr) -> str:
+    return ast.unparse(function).rpartition(".")[2]
 
 
 def _list(paths: tuple[str, ...]) -> None:

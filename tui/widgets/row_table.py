@@ -19,6 +19,7 @@ from textual.strip import Strip
 
 from moorage.escape import one_line
 from tui.actions import bindings
+from tui.age import TICK
 from tui.cells import cut_end, cut_middle
 
 Row = TypeVar("Row")
@@ -86,6 +87,10 @@ class RowTable(ScrollView, Generic[Row], can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 # Textual's name for it
         super().__init__(id=id)
         self.rows: Sequence[Row] = ()
+
+    def on_mount(self) -> None:
+        """Keep the ages in the rows current: columns compute them when they are drawn."""
+        self.set_interval(TICK, self.refresh)
 
     # --- to be defined --------------------------------------------------------------------
 

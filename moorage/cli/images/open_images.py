@@ -282,7 +282,7 @@ def _print(
     text = ending_in_words(ended.status, ended.step, ended.message)
     if change.is_good:
         numbers = change.numbers
-        text = f"{result_text(task.action, numbers)} {kept_tags_text(numbers)}".rstrip()
+        text = f"{result_text(task, numbers)} {kept_tags_text(numbers)}".rstrip()
     output.data(sign, f"{ended.server}  {text}")
     advice = REASONS[ended.code].advice if ended.code in REASONS else ""
     if advice and not change.is_good:

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 
 from moorage.cli.plan_view import Line
 from moorage.deploy.images.run import exists
+from moorage.deploy.images.summary import DATA_IN_STORE, trashed_text
+from moorage.deploy.users.last_seen import utc
 from moorage.escape import one_line
 from moorage.images.read import Stored
 from moorage.images.trash import TrashedRun
-from moorage.units import age_text, count_text, date_text, size_text
+from moorage.units import age_text, date_text, size_text
 
 _MOST_DIGESTS = 3
 _SHORT = 19
@@ -31,38 +33,33 @@ def trash_lines(trash: Sequence[TrashedRun], stored: Stored) -> Iterator[Line]:
         end = f"kept until {date_text(run.kept_until)}"
         if not run.is_complete:
             end = "interrupted: the next run puts it back"
-        yield (f"{age_text(run.at, now)}: {_content_text(run)}, {end}",)
-        for repository, tag in run.tags:
-            yield _line(f"{repository}:{tag}", exists(stored, repository, tag))
+        yield (f"{age_text(run.at, now)}: {trashed_text(run)}, {end}",)
         for repository in run.repositories:
             there = stored.tree.repositories.get(repository)
-            yield _line(f"{repository} (whole)", there is not None and bool(there.tags))
+            is_again = there is not None and bool(there.tags)
+            yield _line(f"{repository}  the whole repository", is_again)
+            for name, tag in run.inside:
+                if name == repository:
+                    yield _line(f"   {name}:{tag}", exists(stored, name, tag))
+        for repository, tag in run.named_tags:
+            yield _line(f"{repository}:{tag}", exists(stored, repository, tag))
         for repository, digests in _by_repository(run).items():
             shown = ", ".join(digest[:_SHORT] for digest in digests[:_MOST_DIGESTS])
             more = len(digests) - _MOST_DIGESTS
             yield (f"   {one_line(f'{repository}@{shown}')}{f' and {more} more' * (more > 0)}",)
     yield ("",)
+    if any(not run.blobs for run in trash):
+        yield (DATA_IN_STORE,)
     yield (
         f"{size_text(sum(run.size for run in trash))} in all. The first collection after its date "
         "deletes each; 'moorage images collect --purge' deletes all at once.",
     )
 
 
-def _content_text(run: TrashedRun) -> str:
-    kinds = (
-        (len(run.repositories), "repository", "repositories"),
-        (len(run.tags), "tag", "tags"),
-        (len(run.manifests), "manifest", "manifests"),
-    )
-    parts = [count_text(*kind) for kind in kinds if kind[0]]
-    if run.blobs:
-        parts.append(f"{size_text(run.size)} in {count_text(run.blobs, 'blob')}")
-    return ", ".join(parts) or "links"
-
-
 def _line(name: str, is_again: bool) -> Line:
     note = "  pushed again: its deleted image comes back without a tag" if is_again else ""
-    return (f"   {one_line(name)}", (note, "yellow"))
+    indent = len(name) - len(name.lstrip())
+    return (f"   {' ' * indent}{one_line(name)}", (note, "yellow"))
 
 
 def _by_repository(run: TrashedRun) -> dict[str, list[str]]:
@@ -79,8 +76,8 @@ def trash_as_json(trash: Sequence[TrashedRun], stored: Stored) -> dict[str, obje
         "runs": [
             {
                 "run": run.run,
-                "at": int(run.at),
-                "kept_until": int(run.kept_until),
+                "at": utc(int(run.at)),
+                "kept_until": utc(int(run.kept_until)),
                 "is_complete": run.is_complete,
                 "bytes": run.size,
                 "blobs": run.blobs,

@@ -153,13 +153,22 @@ def no_such_image(message: str, stored: Stored, repository: str) -> MoorageError
         repository: The repository that was asked for.
     """
     known = stored.tree.repositories
-    near = []
-    if repository not in known:
-        # The folders before the name are easily left out.
-        near = [name for name in sorted(known) if name.endswith(f"/{repository}")]
-        near = near or get_close_matches(repository, known, n=1)
-    advice = f"Did you mean {one_line(near[0])}?" if near else ""
+    near = nearest_image(repository, known) if repository not in known else ""
+    advice = f"Did you mean {one_line(near)}?" if near else ""
     return MoorageError(message, advice=advice, code="no_such_image")
+
+
+def nearest_image(name: str, known: Iterable[str]) -> str:
+    """Return the most similar of the known names; empty if none is similar.
+
+    Args:
+        name: ``REPOSITORY`` or ``REPOSITORY:TAG``.
+        known: Names of the same form.
+    """
+    names = sorted(set(known))
+    # The folders before the name are easily left out.
+    below = [each for each in names if each.endswith(f"/{name}")]
+    return next(iter(below or get_close_matches(name, names, n=1)), "")
 
 
 def _find_store(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from moorage.deploy.images.bucket_run import (
     check_all_servers,
     trash_in_bucket,
 )
-from moorage.deploy.images.read import ImagesRead, read_images
+from moorage.deploy.images.read import ImagesRead, nearest_image, read_images
 from moorage.deploy.images.rows import without_registry
 from moorage.deploy.images.summary import summary_of
 from moorage.deploy.plan.store import Store
@@ -30,6 +30,7 @@ from moorage.desired import layout
 from moorage.desired.registry import mode_of
 from moorage.durations import seconds
 from moorage.errors import MoorageError
+from moorage.escape import one_line
 from moorage.images.alive import Limits
 from moorage.images.collection import (
     Collection,
@@ -280,9 +281,13 @@ def plan_delete(
         there = stored.tree.repositories.get(repository)
         if there is None or (tag and tag not in there.tags) or _lacks_tag(name):
             reason = _why_invalid(name, repository, tag)
+            trees = stored.tree.repositories
+            known = [f"{repository}:{each}" for each in there.tags] if there and tag else [
+                f"{each}:{tag}" if tag else each for each in trees
+            ]  # fmt: skip
             raise MoorageError(
                 f"{name} {reason or 'does not exist'}.", server=read.server, code="no_such_image",
-                advice="" if reason else "'moorage images list' shows what is there.",
+                advice="" if reason else _advice(repository, tag, known, "list"),
             )  # fmt: skip
         if tag:
             tags.append((repository, tag, there.tags[tag].digest))
@@ -324,10 +329,13 @@ def plan_restore(
         repository, tag = _repository_and_tag(name, read)
         if not any(each.has(repository, tag) for each in trash) or _lacks_tag(name):
             reason = _why_invalid(name, repository, tag)
+            known = [f"{name}:{tag}" for run in trash for name, tag in run.tags] if tag else [
+                each.repository for run in trash for each in run.entries if each.repository
+            ]  # fmt: skip
             raise MoorageError(
                 f"{name} {reason or 'is not in the trash'}.", server=read.server,
                 code="images_not_in_trash",
-                advice="" if reason else "'moorage images trash' shows what is.",
+                advice="" if reason else _advice(repository, tag, known, "trash"),
             )  # fmt: skip
         if tag:
             tags.append((repository, tag, ""))
@@ -340,6 +348,14 @@ def plan_restore(
     )
     task = task_of(deployment, read, "restore", tags=tuple(tags), repositories=tuple(repositories))
     return RestorePlan(read, task, tuple(each for each in again if exists(read.stored, *each)))
+
+
+def _advice(repository: str, tag: str, known: Iterable[str], command: str) -> str:
+    """Return what to do about a name that is not there."""
+    name = f"{repository}:{tag}" if tag else repository
+    near = nearest_image(name, known)
+    suggestion = f"Did you mean {one_line(near)}? " if near else ""
+    return f"{suggestion}'moorage images {command}' shows what is there."
 
 
 def exists(stored: Stored, repository: str, tag: str) -> bool:

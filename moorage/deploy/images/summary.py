@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from moorage.deploy.record.revisions import operator
 from moorage.images.collection import VERIFY
 from moorage.images.task import Task
+from moorage.images.trash import TrashedRun
 from moorage.units import count_text, exact_size, size_text
 
 _MOST = 10**15
@@ -79,17 +80,18 @@ class ImagesSummary:
         return ", ".join(parts) or "collected nothing"
 
 
-def result_text(action: str, numbers: Mapping[str, int]) -> str:
+def result_text(task: Task | None, numbers: Mapping[str, int]) -> str:
     """Return what a run that succeeded has done, in sentences.
 
     Args:
-        action: See :class:`Task`; empty if it is not known.
+        task: Its task; None if it is not known.
         numbers: What it counted; see :class:`ImagesChange`.
     """
-    return ". ".join(_results(action, numbers)) + "."
+    return ". ".join(_results(task, numbers)) + "."
 
 
-def _results(action: str, numbers: Mapping[str, int]) -> list[str]:
+def _results(task: Task | None, numbers: Mapping[str, int]) -> list[str]:
+    action = task.action if task is not None else ""
     counted = (("repositories", "repository", "repositories"), ("tags", "tag", "tags"))
     deleted = [count_text(numbers[name], *nouns) for name, *nouns in counted if numbers.get(name)]
     if action == "collect" and numbers.get("repositories"):
@@ -101,11 +103,36 @@ def _results(action: str, numbers: Mapping[str, int]) -> list[str]:
     if numbers.get("purged"):
         parts.append(f"Freed {exact_size(numbers['purged'])}")
     if "restored" in numbers:
-        restored = count_text(numbers["restored"], "file or folder", "files and folders")
-        parts.append(f"Restored {restored}")
+        what = _summary(task).what if task is not None else "restored images from the trash"
+        parts.append(what[:1].upper() + what[1:])
     if numbers.get("held_ms"):
         parts.append(f"Pushes waited for {numbers['held_ms'] / 1000:.1f} s at most")
     return parts or ["The run has ended, and moved nothing"]
+
+
+DATA_IN_STORE = (
+    "The data of deleted images stays in the store until a collection finds that nothing else "
+    "needs it and moves it to the trash."
+)
+"""The reason why what was deleted takes up next to no space in the trash."""
+
+
+def trashed_text(run: TrashedRun) -> str:
+    """Return what a run moved to the trash and is still there.
+
+    Args:
+        run: Its part of the trash.
+    """
+    whole = count_text(len(run.repositories), "repository", "repositories")
+    if run.inside:
+        whole += f" with {count_text(len(run.inside), 'tag')}"
+    parts = [whole] if run.repositories else []
+    kinds = ((run.named_tags, "tag"), (run.manifests, "manifest"))
+    parts += [count_text(len(found), noun) for found, noun in kinds if found]
+    if not run.blobs:
+        return f"deleted {', '.join(parts) or 'links'}"
+    collected = f"collected {size_text(run.size)} in {count_text(run.blobs, 'blob')}"
+    return ", ".join([collected, *parts])
 
 
 def kept_tags_text(numbers: Mapping[str, int]) -> str:
@@ -131,13 +158,19 @@ def summary_of(task: Task) -> bytes:
     Args:
         task: The task.
     """
-    return json.dumps({
-        "action": task.action,
-        "by": operator(),
-        "tags": len(task.tags),
-        "tag_repositories": len({repository for repository, *_ in task.tags}),
-        "repositories": len(task.repositories),
-    }).encode()  # fmt: skip
+    values = asdict(_summary(task))
+    del values["numbers"]
+    return json.dumps(values).encode()
+
+
+def _summary(task: Task) -> ImagesSummary:
+    return ImagesSummary(
+        task.action,
+        operator(),
+        len(task.tags),
+        len({repository for repository, *_ in task.tags}),
+        len(task.repositories),
+    )
 
 
 def read_summary(values: Mapping[str, object]) -> ImagesSummary:

@@ -107,8 +107,16 @@ class RunOnServer:
     @property
     def ending(self) -> str:
         """Its end and the reason, in words."""
-        step = "" if self.status in {RunStatus.DONE, RunStatus.LOCKED} else self.record.step
-        return ending_in_words(self.status, step, self.record.message)
+        return ending_in_words(self.status, self._step, self.record.message)
+
+    @property
+    def short_ending(self) -> str:
+        """Its end without the reason."""
+        return ending_in_words(self.status, self._step, "")
+
+    @property
+    def _step(self) -> str:
+        return "" if self.status in {RunStatus.DONE, RunStatus.LOCKED} else self.record.step
 
 
 @dataclass(frozen=True)
@@ -164,8 +172,24 @@ class HistoryRow:
         worst = self._worst
         if worst is None:
             return RunStatus.DONE.label
-        where = f" on {worst.server}" if len(self.runs) > 1 and not worst.status.is_good else ""
-        return f"{worst.ending}{where}"
+        return f"{worst.ending}{self._where}"
+
+    @property
+    def short_ending(self) -> str:
+        """Its end without the reason."""
+        worst = self._worst
+        return self.ending if worst is None else f"{worst.short_ending}{self._where}"
+
+    @property
+    def reason(self) -> str:
+        """The reason for its end; empty if there is none."""
+        return self._worst.record.message if self._worst is not None else ""
+
+    @property
+    def _where(self) -> str:
+        worst = self._worst
+        is_one = len(self.runs) < 2 or worst is None or worst.status.is_good
+        return "" if is_one or worst is None else f" on {worst.server}"
 
     @property
     def seconds(self) -> float | None:

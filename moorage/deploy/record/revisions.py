@@ -70,7 +70,7 @@ class Change:
                 ("added", self.added),
                 ("removed", self.removed),
                 ("changed", self.changed),
-                ("set", self.answers),
+                ("changed settings", self.answers),
             )
             if names
         ]

@@ -155,3 +155,9 @@ def test_saved_answers_keep_them() -> None:
     saved = yaml.safe_load(dump(answers))
     assert saved["retention"] == [rule]
     assert saved["collect"] == {"when": "Sun 03:00", "young": "48h"}
+
+
+def test_zero_needs_no_unit() -> None:
+    assert seconds("0") == seconds("0s") == 0
+    with pytest.raises(ValueError, match="invalid duration"):
+        seconds("5")

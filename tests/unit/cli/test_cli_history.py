@@ -42,3 +42,17 @@ def test_a_server_that_cannot_be_read_is_named(
     assert outcome.code == 1
     assert f"! {ONE}  its runs could not be read" in outcome.stdout
     assert "No runs." in outcome.stdout
+
+
+def test_a_long_reason_is_below_its_run(moorage: Moorage, home: Path, servers: FakeServers) -> None:
+    file = write_answers(home / "one.yml", [ONE])
+    reason = "apt-get ended with 100: " + "E: no package, " * 20
+    failed = ("run", "20261128T110000000-bbbb", "no", "1795863642", "1795863600", "apply")
+    failed += ("packages", "failed", f"{reason}\n")
+    servers[ONE].history = ("\t".join(failed) + KEPT).encode()
+    head, first, why, second = moorage("history", str(file)).stdout.splitlines()
+    assert why.strip() == reason.strip()
+    assert first.endswith("failed while installing packages  apply")
+    assert head.index("what") == first.index("apply") == second.index("added carl")
+    [run, _] = moorage("history", str(file), "--json").json["runs"]
+    assert run["servers"][0]["message"].strip() == reason.strip()

@@ -147,8 +147,8 @@ def test_every_printed_field_is_documented(moorage: Moorage, file: Path, words: 
         (["collect"], 1, "Deleted moorage-verify, which Moorage's own checks had left"),
         (["collect"], 1, "Moved 1 byte in 1 blob to the trash. Freed 1 byte."),
         (["delete", "app:v1"], 1, "Deleted 1 repository and 1 tag."),
-        (["restore"], 1, "Restored 1 file or folder. Pushes waited for 0.0 s at most. 1 tag not "
-                         "restored, because it was pushed again."),
+        (["restore"], 1, "Restored everything in the trash. Pushes waited for 0.0 s at most. "
+                         "1 tag not restored, because it was pushed again."),
     ],
 )  # fmt: skip
 def test_the_result_of_a_run_is_said_in_sentences(

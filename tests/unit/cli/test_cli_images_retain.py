@@ -12,6 +12,7 @@ from calls import Moorage, write_answers
 from fake_server import FakeServers, deploy, no_answer
 from stored_registry import StoredRegistry
 
+from moorage.deploy.users.last_seen import utc
 from moorage.desired import layout
 from moorage.images.activity import NEVER, Index
 
@@ -296,7 +297,7 @@ def test_a_collection_deletes_what_was_in_the_trash_for_longer_even_if_nothing_i
         assert ("is deleted with this" in outcome.stderr) is is_due
         assert bool(outcome.stdout) is is_due  # a run's result
         kept_until = moorage("images", "trash", str(file), "--json").json["runs"][0]["kept_until"]
-        assert kept_until == began + 2 * 86400
+        assert kept_until == utc(began + 2 * 86400)
 
 
 def test_a_collection_says_what_is_too_young(
@@ -328,3 +329,26 @@ def test_a_collection_by_hand_keeps_what_the_answers_say(
     for options, grace, young in ((), 300.0, 7200.0), (("--grace", "0s"), 0.0, 7200.0):
         plan = moorage("images", "collect", str(file), *options, "--yes", "--json").json["plan"]
         assert (plan["grace"], plan["young"]) == (grace, young)
+
+
+def test_the_trash_says_what_was_deleted_and_where_its_data_is(
+    moorage: Moorage, file: Path, servers: FakeServers
+) -> None:
+    entries = [
+        ("repositories/team-b/web/_manifests", "", 0),
+        ("repositories/team-a/app/_manifests/tags/1.1", "", 71),
+    ]
+    listed = "\n".join(map(json.dumps, entries))
+    deleted = f"run-1\tchecked\t{time.time() - 120:.0f}\n0/tags/latest/1.0 1\n{listed}\n\n"
+    servers[ONE].trash = deleted.encode()
+
+    text = moorage("images", "trash", str(file)).stdout
+    assert "2 min ago: deleted 1 repository with 2 tags, 1 tag, kept until" in text
+    assert text.index("team-b/web  the whole") < text.index("team-b/web:latest")
+    assert text.index("team-b/web:latest") < text.index("team-a/app:1.1")
+    assert "stays in the store until a collection" in text
+
+    for name, near in (("team-b/wbe", "team-b/web"), ("app:1.1", "team-a/app:1.1")):
+        refused = moorage("images", "restore", str(file), name, "--yes")
+        assert refused.code == 1
+        assert f"Did you mean {near}? 'moorage images trash' shows" in refused.stderr

@@ -11,6 +11,7 @@ import pytest
 from calls import PASSWORD, Moorage, write_answers
 from fake_server import FakeServers, no_answer
 
+from moorage.cli.errors import report_error
 from moorage.cli.output import Output
 from moorage.cli.progress import LiveProgress, show_progress
 from moorage.deploy.certificates import ca
@@ -138,6 +139,47 @@ def test_invalid_answers_as_json_list_every_problem(moorage: Moorage, answers_fi
     assert (problem["file"], problem["line"]) == ("moorage.yml", 7)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("access: push", "access: admin", "not_a_choice"),
+        ("access: push", "access: [push]", "not_a_choice"),
+        ("credentials:", "servers: x\ncredentials:", "not_a_list"),
+        ("credentials:", "storage: x\ncredentials:", "not_a_section"),
+        ("user: root", "user: root, port: 99999", "too_large"),
+        ("user: root", "user: root, port: x", "not_a_number"),
+        ("domain: registry.example.test", "domain: 5", "not_text"),
+    ],
+)
+def test_codes_of_problems_are_moorages_own(
+    moorage: Moorage, answers_file: Path, old: str, new: str, code: str
+) -> None:
+    text = answers_file.read_text()
+    assert old in text
+    if new.startswith("servers"):
+        text = re.sub(r"^servers:\n( .*\n|-.*\n)+", "", text, flags=re.MULTILINE)
+    answers_file.write_text(text.replace(old, new, 1))
+
+    problems = moorage("validate", "moorage.yml", "--json").json["error"]["problems"]
+
+    assert code in {each["code"] for each in problems}, problems
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (MoorageError("the trash is empty."), "Error: The trash is empty."),
+        (MoorageError("the trash is empty.", server="one"), "Error: one: the trash is empty."),
+        (MoorageError("moorage.yml is damaged."), "Error: moorage.yml is damaged."),
+    ],
+)
+def test_errors_begin_with_a_capital_letter(
+    error: MoorageError, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report_error(Output(), error)
+    assert capsys.readouterr().err.strip() == text
+
+
 def test_validate_says_what_the_answers_mean(moorage: Moorage, answers_file: Path) -> None:
     outcome = moorage("validate", "moorage.yml")
     assert "moorage.yml: the answers are valid." in outcome.stdout
@@ -197,7 +239,7 @@ def test_a_secret_in_an_error_is_redacted(
     for words in ([], ["--json"]):
         outcome = moorage("apply", str(answers_file), "--yes", *words)
         assert outcome.code == 1
-        assert "a library said ****" in outcome.stdout + outcome.stderr
+        assert "library said ****" in outcome.stdout + outcome.stderr
         assert PASSWORD not in outcome.stdout + outcome.stderr
 
 

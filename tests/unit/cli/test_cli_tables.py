@@ -33,3 +33,7 @@ def test_names_that_are_all_long_stay_below_each_other() -> None:
     names = ["team/" + "x" * 50 + f"/{number}" * number for number in range(1, 5)]
     lines = _lines(*((name, "tag") for name in names))
     assert len({line.index("tag") for line in lines}) == 1
+
+
+def test_a_cell_that_is_long_in_one_of_two_rows_does_not_widen_its_column() -> None:
+    assert _lines(("done", "a"), ("x" * 300, "b"))[0] == "done  a"

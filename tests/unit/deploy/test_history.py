@@ -130,13 +130,13 @@ def test_each_run_says_when_by_whom_what_and_how_it_ended(state: Path) -> None:
     assert by_id[DONE].seconds == 42
     assert by_id[DONE].at == T0
     assert by_id[DONE].change.revision == 2
-    assert by_id[FAILED].what == "set storage.driver"
+    assert by_id[FAILED].what == "changed settings storage.driver"
     assert by_id[FAILED].ending == (
         "failed while installing packages: /etc/x could not be written: no space left on /"
     )
     assert by_id[LOCKED].ending == f"locked: run {FAILED} is in progress"
     assert by_id[KILLED].ending == "interrupted while switching nginx over"
-    assert by_id[""].what == "set ssl.mode"
+    assert by_id[""].what == "changed settings ssl.mode"
     assert not by_id[""].runs
 
 

@@ -42,3 +42,12 @@ def test_a_complete_verification_has_nothing_to_add() -> None:
     assert "Not checked" not in _text(verification)
     as_json = verification_as_json(verification)
     assert (as_json["verification"], as_json["not_checked"]) == ("passed", [])
+
+
+def test_the_columns_of_the_checks_fit_long_names() -> None:
+    long = "upload started on 203.0.113.254, finished here"
+    checks = [GOOD, Check("web1", "upload", long, CheckStatus.GOOD, "done"), LOGIN, PUSH]
+    *table, _ = _text(Verification(tuple(checks))).splitlines()
+    names = ("certificate", long, "log in")
+    assert len({line.index(name) for line, name in zip(table, names, strict=True)}) == 1
+    assert len({line.index(" s ") for line in table}) == 1

@@ -47,6 +47,21 @@ def test_invalid_changes_are_rejected_with_advice(change: Callable[[], object], 
     assert refused.value.exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("Ana", "Did you mean ana?"),
+        ("anna", "Did you mean ana?"),
+        ("ci,ana", "Separate names with spaces. Existing users: ci, ana, out."),
+        ("zzz", "Existing users: ci, ana, out."),
+    ],
+)
+def test_advice_about_an_unknown_user(name: str, advice: str) -> None:
+    with pytest.raises(edits.WrongUserError) as refused:
+        edits.remove(USERS, [name])
+    assert refused.value.advice == advice
+
+
 def test_the_same_name_and_one_that_differs_only_in_case_get_different_advice() -> None:
     with pytest.raises(edits.WrongUserError) as same:
         edits.add(USERS, RegistryUser("ana", "h"))

@@ -48,7 +48,8 @@ class TrashRow:
     def text(self) -> str:
         """The text of its first column."""
         indent = "    " if self.is_inside else "  "
-        return f"{indent}{self.name}" if self.name else run_texts.trashed_run(self.run)
+        whole = " (whole)" if self.name in self.run.repositories else ""
+        return f"{indent}{self.name}{whole}" if self.name else run_texts.trashed_run(self.run)
 
     @property
     def size(self) -> str:
@@ -69,11 +70,11 @@ def trash_rows(trash: Sequence[TrashedRun], stored: Stored) -> Iterator[TrashRow
         stored: What the registry stores now.
     """
     for run in reversed(trash):
-        yield TrashRow(run, note="" if run.is_complete else "interrupted: the next run undoes it")
+        yield TrashRow(run, note="" if run.is_complete else "interrupted")
         for name in run.repositories:
             there = stored.tree.repositories.get(name)
             is_again = there is not None and bool(there.tags)
-            yield TrashRow(run, name, "whole, pushed again" if is_again else "whole")
+            yield TrashRow(run, name, "pushed again" if is_again else "")
             inside = [each for each in run.inside if each[0] == name]
             yield from (_tag_row(run, *each, stored, is_inside=True) for each in inside)
         yield from (_tag_row(run, *each, stored) for each in run.named_tags)
@@ -89,7 +90,7 @@ def _tag_row(
 _NAME = Column[TrashRow]("Deleted or collected", lambda row: row.text, 0)
 _SIZE = Column[TrashRow]("Size", lambda row: row.size, 9, is_figure=True)
 _UNTIL = Column[TrashRow]("Kept until", lambda row: row.until, 10)
-_NOTE = Column[TrashRow]("", lambda row: row.note, 20)
+_NOTE = Column[TrashRow]("", lambda row: row.note, 12)
 
 
 class TrashTable(RowTable[TrashRow]):
@@ -129,7 +130,8 @@ class TrashScreen(Screen[Restored | None]):
         "What was deleted and collected. Until its date it can be restored, tags included; the "
         "first collection after that deletes it, if nothing needs it.\n\n"
         "Restoring a tag brings back its image, also if that was collected since. A tag that was "
-        "pushed again stays as it is: its deleted image comes back without a tag."
+        "pushed again stays as it is: its deleted image comes back without a tag. The next run "
+        "puts back what an interrupted one moved."
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings("trash")
     DEFAULT_CSS = """

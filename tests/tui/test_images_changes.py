@@ -250,7 +250,7 @@ async def test_the_trash_is_listed_and_restored(alpha: FakeServer, size: tuple[i
         await wizard.press("t")
         await wizard.see("4.8 MiB (5,000,071 bytes) in the trash", "Kept until", "1 blob",
                          "4.8 MiB", "deleted 1 repository, 1 tag", "team-a/old:v7",
-                         "team-b/gone")  # fmt: skip
+                         "team-b/gone (whole)")  # fmt: skip
         assert isinstance(wizard.app.screen, TrashScreen)
         await wizard.press("enter")
         assert isinstance(wizard.app.screen, TrashScreen)

@@ -33,7 +33,8 @@ def trash_lines(trash: Sequence[TrashedRun], stored: Stored) -> Iterator[Line]:
         end = f"kept until {date_text(run.kept_until)}"
         if not run.is_complete:
             end = "interrupted: the next run puts it back"
-        yield (f"{age_text(run.at, now)}: {trashed_text(run)}, {end}",)
+        size = f", {size_text(run.size)}" if run.blobs else ""
+        yield (f"{age_text(run.at, now)}: {trashed_text(run)}{size}, {end}",)
         for repository in run.repositories:
             there = stored.tree.repositories.get(repository)
             is_again = there is not None and bool(there.tags)

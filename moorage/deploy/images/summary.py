@@ -111,8 +111,7 @@ def _results(task: Task | None, numbers: Mapping[str, int]) -> list[str]:
 
 
 DATA_IN_STORE = (
-    "The data of deleted images stays in the store until a collection finds that nothing else "
-    "needs it and moves it to the trash."
+    "The data of deleted images stays in the store until a collection moves it to the trash."
 )
 """The reason why what was deleted takes up next to no space in the trash."""
 
@@ -131,8 +130,7 @@ def trashed_text(run: TrashedRun) -> str:
     parts += [count_text(len(found), noun) for found, noun in kinds if found]
     if not run.blobs:
         return f"deleted {', '.join(parts) or 'links'}"
-    collected = f"collected {size_text(run.size)} in {count_text(run.blobs, 'blob')}"
-    return ", ".join([collected, *parts])
+    return ", ".join([f"collected {count_text(run.blobs, 'blob')}", *parts])
 
 
 def kept_tags_text(numbers: Mapping[str, int]) -> str:

@@ -241,19 +241,24 @@ class SslPane(StepPane):
     async def _describe_files(self) -> None:
         await self._read_files()
 
-    async def _read_files(self) -> None:
-        """Read the files of the mode in a thread; report their faults to the draft."""
+    async def _read_files(self) -> bool:
+        """Read the files of the mode in a thread; report their faults to the draft.
+
+        Returns:
+            Whether the answers still name these files.
+        """
         path = _FILES[self.query_one("#mode", Choice).value]
         basis = self.draft.basis(path)
         described = await in_thread(self._reader())
         if self.draft.basis(path) != basis:
-            return  # typed meanwhile, and read again once typing pauses
+            return False  # typed meanwhile, and read again once typing pauses
         self._show(described.text, "" if described.is_good else "$text-error")
         self.described = described.faults
         if self.draft.report(path, described.faults):
             if not self.problems():
                 self.show_fault("")
             self.post_message(DraftChanged())
+        return True
 
     def action_go_on(self) -> None:
         """Continue if there are no problems here or in the files."""
@@ -265,8 +270,8 @@ class SslPane(StepPane):
 
     @work(exclusive=True, group="continuing")
     async def _read_and_go_on(self) -> None:
-        await self._read_files()
-        if self.session.progress.current is self.step:
+        is_current = await self._read_files()
+        if is_current and self.session.progress.current is self.step:
             super().action_go_on()
 
     def check(self) -> bool:

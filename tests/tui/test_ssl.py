@@ -21,6 +21,7 @@ from moorage.deploy.plan.consequences import Code, Consequence
 from moorage.deploy.run.report import ApplyReport
 from moorage.desired.certificates import describe
 from screens.ssl import step
+from screens.ssl.certificate_preview import Described, read_files
 from tui.document import store
 from tui.document.draft import Draft
 from tui.document.unapplied import not_applied
@@ -219,6 +220,35 @@ async def test_a_ca_file_is_described_while_its_path_is_typed(
         await wizard.see("CA file: Company root")
         field.input.value = str(home / "k.pem")
         await wizard.see("contains no PEM certificate")
+
+
+async def test_a_file_named_while_another_is_read_is_read_before_the_next_step(
+    servers: FakeServers, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, began, ends = Described("All good."), threading.Event(), threading.Event()
+
+    def read(certificate: str, _key: str, _domain: str) -> Described:
+        if certificate != "slow.pem":
+            return read_files(certificate, _key, _domain)
+        began.set()
+        assert ends.wait(600)
+        return good
+
+    monkeypatch.setattr(step, "read_files", read)
+    answers = ANSWERS | {"ssl": {"mode": "files", "files": {"key": "k.pem"}}}
+    async with opened(servers, prefill=answers, size=(120, 40)) as wizard:
+        await wizard.press("alt+5")
+        field = next(
+            each for each in _pane(wizard).query(Field) if each.path.endswith(".certificate")
+        )
+        field.focus()
+        field.input.value = "slow.pem"
+        await wizard.press("ctrl+n")
+        await wizard.until(began.is_set, "the first file is read")
+        field.input.value = "missing.pem"
+        await wizard.pilot.pause()
+        ends.set()
+        await wizard.see("missing.pem cannot be read", "How does the registry get its certificate?")
 
 
 async def test_replacing_a_certificate_reports_other_pending_changes(

@@ -19,6 +19,7 @@ from moorage.images.usage import TagUsage
 from screens.images import image_texts
 from screens.images.source import Images, ImagesOnServers, known_details
 from tui.actions import bindings
+from tui.age import TICK
 from tui.labels import describe_error
 from tui.tasks import in_thread
 from tui.widgets.header import HeaderBar
@@ -81,6 +82,7 @@ class ImageScreen(Screen[None]):
         name = f"{self._tag.repository}:{self._tag.name}"
         self.query_one("#head", Static).update(Content.styled(one_line(name), "bold"))
         self.set_focus(self.query_one("#body"))
+        self.set_interval(TICK, self._show)
         self.action_read()
 
     def on_resize(self, _event: events.Resize) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from typing import Any
 
@@ -11,9 +10,10 @@ import pytest
 from command_line import PASSWORD, CommandLine
 from fault_injection import Breakpoint, leftovers, wait_at_steps
 from operator_at_work import DOMAIN, Operator
-from registry_package import digest_of, offer_package
+from registry_package import digest_of, forget_other_packages, offer_package
 from test_kept_programs import running
 from test_several_servers import s3_storage
+from thorough import IS_THOROUGH
 from traffic import Traffic, push_blob
 from waiting import wait_until
 
@@ -113,11 +113,8 @@ def installed(server: LabServer, package: str = "docker-registry") -> str:
     return server.run(f"dpkg-query -W -f '${{Version}}' {package}").stdout
 
 
+@pytest.mark.deployed(by_command=True)
 def test_the_package_is_upgraded_and_nothing_else(call: CommandLine, server: LabServer) -> None:
-    call.write_answers(server)
-    call.add_known_hosts(server)
-    applied = call("apply", "moorage.yml", "--yes", "--show-passwords", "--skip-large-upload")
-    assert applied.code == 0, applied.stdout + applied.stderr
     client = call.operator.client(server, PASSWORD)
     digest = push_image(client, "team/app", "1")
     before, program = installed(server), running(server)
@@ -179,14 +176,12 @@ def test_the_package_is_upgraded_and_nothing_else(call: CommandLine, server: Lab
     assert (installed(server), running(server)) == (before, program)
 
 
+@pytest.mark.deployed(by_command=True)
 def test_a_program_that_cannot_read_the_images_gets_no_request(
     call: CommandLine, server: LabServer
 ) -> None:
-    call.write_answers(server)
-    call.add_known_hosts(server)
-    applied = call("apply", "moorage.yml", "--yes", "--show-passwords", "--no-verify")
-    assert applied.code == 0, applied.stderr
     client = call.operator.client(server, PASSWORD)
+    forget_other_packages(server)
     # Without any image there is nothing to prove, and the run says so.
     offer_package(server, "2.8.90-1")
     first = call("upgrade", "moorage.yml", "--yes", "--no-verify", "--json")
@@ -232,6 +227,7 @@ def test_servers_that_share_a_bucket_are_upgraded_together_or_not_at_all(
     digest = push_image(clients[0], "team/app", "1")
     before = [running(each) for each in machines]
     for number, machine in enumerate(machines):
+        forget_other_packages(machine)
         offer_package(machine, "2.8.90-1", is_blind=number == 1)
 
     with operator.open(answers) as deployment:
@@ -333,20 +329,21 @@ STEPS = (
 )  # fmt: skip
 FAULTS = (
     [(step, fault) for step in STEPS for fault in ("kill -9", "crash", "reboot")]
-    if os.environ.get("MOORAGE_THOROUGH")
+    if IS_THOROUGH
     else [("packages", "kill -9"), ("registry", "reboot"), ("prove", "kill -9"),
-          ("switch", "crash"), ("record", "kill -9")]
+          ("switch", "crash")]
 )  # fmt: skip
 
 
+@pytest.mark.deployed
 def test_whatever_ends_an_upgrade_serves_one_whole_program(
     operator: Operator, server: LabServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wait_at_steps(monkeypatch)
     answers = operator.answers([server])
-    operator.install(answers)
     client = operator.client(server)
     digest = push_image(client, "team/app", "1")
+    forget_other_packages(server)
     offer_package(server, "2.8.100-1")
     assert _upgrade(operator, answers) == "done"
     wrong = []

@@ -97,6 +97,7 @@ def desired_with_files(
         tls=answers.ssl.mode != "none",
         account=layout.ACCOUNT,
         storage_folder=_storage_folder(answers),
+        bucket=_bucket(answers),
         store_id=platform.store_id if answers.storage.driver == "filesystem" else "",
         has_debug_listener=has_debug_listener(config(answers, slot)),
         packages=_packages(answers, platform),
@@ -318,6 +319,11 @@ def _script(path: str, name: str, effect: Effect, reason: str) -> DesiredFile:
 
 def _storage_folder(answers: Answers) -> str | None:
     return answers.storage.filesystem.path if answers.storage.driver == "filesystem" else None
+
+
+def _bucket(answers: Answers) -> str:
+    s3 = answers.storage.s3
+    return s3.bucket if answers.storage.driver == "s3" and s3 is not None else ""
 
 
 def _files_of_nginx_unit() -> list[DesiredFile]:

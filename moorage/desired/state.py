@@ -234,6 +234,7 @@ class DesiredState:
         version: The registry's version the configuration is written for.
         storage_folder: The folder that images are stored in; None if they are stored elsewhere.
         store_id: The content of that folder's marker file; empty without a folder.
+        bucket: The S3 bucket that images are stored in; empty if they are stored elsewhere.
         has_debug_listener: Whether the registry has a debug server on a loopback port.
         listens: nginx's listen addresses; those on the registry's port come first.
         files: The files, in an order in which each refers only to earlier ones.
@@ -260,6 +261,7 @@ class DesiredState:
     order: CertificateOrder | None = None
     calendar: str = ""
     has_check: bool = True
+    bucket: str = ""
 
     @property
     def ports(self) -> tuple[int, ...]:

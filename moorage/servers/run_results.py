@@ -81,6 +81,36 @@ class Reason:
 
 REASONS = {
     "account_not_created": Reason("the account {0} could not be created"),
+    "bucket_elsewhere": Reason(
+        "the bucket {0} is in another region",
+        "Correct storage.s3.region.",
+        ("storage.s3.region",),
+    ),
+    "bucket_host_unknown": Reason(
+        "the name of the store with the bucket {0} does not resolve on this server",
+        "Correct storage.s3.regionendpoint or storage.s3.region, or the server's name resolution.",
+        ("storage.s3.regionendpoint", "storage.s3.region"),
+    ),
+    "bucket_key_unknown": Reason(
+        "the store with the bucket {0} does not know the access key",
+        "Correct storage.s3.accesskey.",
+        ("storage.s3.accesskey",),
+    ),
+    "bucket_key_wrong": Reason(
+        "the secret key for the bucket {0} does not match the access key",
+        "Correct storage.s3.secretkey or storage.s3.accesskey.",
+        ("storage.s3.secretkey", "storage.s3.accesskey"),
+    ),
+    "bucket_missing": Reason(
+        "the bucket {0} does not exist",
+        "Create it, or correct storage.s3.bucket.",
+        ("storage.s3.bucket",),
+    ),
+    "bucket_refused": Reason(
+        "the key is not allowed to use the bucket {0}",
+        "Give it the permissions of the policy in the wizard's step Storage.",
+        ("storage.s3.accesskey", "storage.s3.bucket"),
+    ),
     "cannot_create": Reason("{0} could not be created"),
     "cannot_remove": Reason("{0} could not be removed"),
     "cannot_sync": Reason("the new files could not be written to the disk"),

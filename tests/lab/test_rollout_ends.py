@@ -42,8 +42,10 @@ def test_each_server_ends_by_itself(call: CommandLine, servers: Any, s3: ObjectS
     failed = call(*apply, "passwords")
     assert failed.code == 1, failed.stdout
     for result in failed.result["servers"]:
-        assert (result["status"], result["code"]) == ("failed", "storage_not_usable")
-        assert "NoSuchBucket" in result["message"]
+        found = (result["status"], result["code"], result["message"])
+        assert found == ("failed", "bucket_missing", "the bucket nowhere does not exist")
+        assert result["fields"] == ["storage.s3.bucket"]
+    assert "err.detail" not in failed.stdout
 
     # Moorage is killed: no server waits for a go-ahead that nobody can give.
     call.write_answers(*machines, storage=_storage(s3, s3.bucket))

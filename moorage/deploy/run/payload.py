@@ -226,6 +226,7 @@ def _settings(plan: ServerPlan, record: Mapping[str, object], timing: Timing) ->
         "has_check": flag(wanted.has_check),
         "account": wanted.account,
         "storage_folder": wanted.storage_folder or "-",
+        "bucket": wanted.bucket or "-",
         "store": wanted.store_id or "-",
         "store_now": (plan.facts.store.marker if plan.facts.store else "") or "-",
         "version": wanted.version,

@@ -77,12 +77,17 @@ start_slot() {
     status='' serves=no tries=0
     wait_until "$plan_step_seconds" 0.25 has_slot_started
     [ $serves = no ] || return 0
-    show_journal "$unit"
     case "$status" in
-    200 | 404) fail slot_taken "$plan_slot_to" "$listener" "$unit" ;;
-    '') fail registry_not_starting "$(why_registry "$unit")" ;;
-    *) fail storage_not_usable "$status" "$(why_registry "$unit")" ;;
+    200 | 404)
+        show_journal "$unit"
+        fail slot_taken "$plan_slot_to" "$listener" "$unit"
+        ;;
     esac
+    why=$(why_registry "$unit")
+    if [ "$plan_bucket" != - ]; then check_bucket "$why"; fi
+    show_journal "$unit"
+    [ -n "$status" ] || fail registry_not_starting "$why"
+    fail storage_not_usable "$status" "$why"
 }
 
 # Whether the new slot serves, which sets $serves, or will not.

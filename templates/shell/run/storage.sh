@@ -48,6 +48,21 @@ take_over_packaged_registry() {
     say 'stopped docker-registry.service: its images are now served by this registry'
 }
 
+# check_bucket CAUSE: fails if the cause is an answer of the S3 store that says what is wrong. The journal, in
+# which each request repeats it, is not shown then.
+check_bucket() {
+    case "$1" in
+    *NoSuchBucket*) say "$1" && fail bucket_missing "$plan_bucket" ;;
+    *InvalidAccessKeyId*) say "$1" && fail bucket_key_unknown "$plan_bucket" ;;
+    *SignatureDoesNotMatch*) say "$1" && fail bucket_key_wrong "$plan_bucket" ;;
+    *AccessDenied* | *'Forbidden: Forbidden'*) say "$1" && fail bucket_refused "$plan_bucket" ;;
+    *PermanentRedirect* | *AuthorizationHeaderMalformed* | *BucketRegionError* | *MovedPermanently*)
+        say "$1" && fail bucket_elsewhere "$plan_bucket"
+        ;;
+    *RequestError*'no such host'*) say "$1" && fail bucket_host_unknown "$plan_bucket" ;;
+    esac
+}
+
 # Returns the images to their previous owner and registry.
 restore_storage() {
     [ "${store_is_marked:-no}" = no ] || rm -f -- "$plan_storage_folder/.moorage-store"

@@ -155,6 +155,49 @@ def test_layers_that_only_the_registry_finds_are_damage(
     assert registry.read().unreadable.keys() == {odd["digest"], shouted["digest"]}
 
 
+UPLOAD = "./repositories/team/app/_uploads/0b1c"
+ABSENT = "No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("path", "error", "is_harmless"),
+    [
+        (UPLOAD, ABSENT, True),
+        (f"{UPLOAD}/hashstates/sha256", ABSENT, True),
+        ("./repositories/team/app/_manifests/tags/v1", ABSENT, True),
+        (f"./repositories/team/app/_layers/sha256/{'0' * 64}", ABSENT, True),
+        (f"blobs/sha256/00/{'0' * 64}", ABSENT, True),
+        (UPLOAD, "Permission denied", False),
+        ("./repositories", ABSENT, False),
+        ("./repositories/team/app", ABSENT, False),
+        ("./repositories/team/app/_manifests/tags", ABSENT, False),
+        ("blobs/sha256/00", ABSENT, False),
+    ],
+)
+def test_only_what_a_registry_removes_can_vanish_while_it_is_read(
+    registry: StoredRegistry, tmp_path: Path, path: str, error: str, is_harmless: bool
+) -> None:
+    registry.image("team/app", [registry.blob("team/app", b"layer")], "v1")
+    find = tmp_path / "bin" / "find"
+    find.parent.mkdir()
+    find.write_text(f"""#!/bin/sh
+/usr/bin/find "$@"
+case "$1:{path}" in .:./* | blobs:blobs/*) echo "find: '{path}': {error}" >&2; exit 1 ;; esac
+""")
+    find.chmod(0o755)
+
+    ended = subprocess.run(
+        ["sh", "-c", shell_script("images.sh")], input=f"{registry.root}\n".encode(),
+        capture_output=True, check=False, env={"PATH": f"{find.parent}:/usr/bin:/bin"},
+    )  # fmt: skip
+
+    assert ended.returncode == (0 if is_harmless else 4), ended.stderr
+    if is_harmless:
+        assert "v1" in read_stored(ended.stdout, {}).tree.repositories["team/app"].tags
+    else:
+        assert error.encode() in ended.stderr
+
+
 def test_what_is_no_registry_is_refused(tmp_path: Path) -> None:
     completed = subprocess.run(
         ["sh", "-c", shell_script("images.sh")], input=f"{tmp_path}\n".encode(), check=False,

@@ -36,6 +36,9 @@ def status_lines(status: Status) -> Iterator[Line]:
         yield ("",)
     for other in status.others:
         yield ("○ ", (other.destination, "bold"), "  another server on record; not connected to")
+    for left in status.left:
+        yield ("! ", (left.server.destination, "bold"), f"  {left.text}")
+        yield (f"  {left.advice}",)
     if status.versions:
         yield (f"{status.versions_text} Upgrade the others: moorage upgrade FILE",)
     if status.unknown_because:
@@ -60,6 +63,17 @@ def status_as_json(status: Status) -> dict[str, object]:
         "servers": [_server_as_json(server) for server in status.servers],
         "unreached": [as_json(error) for error in status.unreached],
         "others": [other.destination for other in status.others],
+        "left": [
+            {
+                "server": left.label,
+                "destination": left.server.destination,
+                "bucket": left.bucket or None,
+                "prefix": left.prefix or None,
+                "at": left.at or None,
+                "by": left.by or None,
+            }
+            for left in status.left
+        ],
         "versions": {version: list(names) for version, names in status.versions.items()},
     }
 

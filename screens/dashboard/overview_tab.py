@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from moorage.answers.recorded import RecordedServer
+from moorage.deploy.record.left_servers import LeftServer
 from moorage.deploy.status.repairs import Repair, repair_of
 from moorage.deploy.status.rows import status_rows
 from moorage.deploy.status.status import ServerStatus, Status
@@ -105,6 +106,7 @@ class OverviewTab(VerticalScroll):
                 *(Vertical(*_error_lines(each), classes="server") for each in status.unreached),
                 *(Vertical(*_server_lines(each), classes="server") for each in servers),
                 *(Vertical(*_other_lines(each), classes="server") for each in status.others),
+                *(Vertical(*_left_lines(each), classes="server") for each in status.left),
             )
         self.call_after_refresh(self.scroll_to, y=top, animate=False, immediate=True)
 
@@ -140,6 +142,12 @@ def _error_lines(error: MoorageError) -> Iterator[Indented]:
 def _other_lines(other: RecordedServer) -> Iterator[Indented]:
     yield _name_line("○", "$text-muted", other.destination)
     yield Indented(Content("  "), Content("recorded as another server; not connected to"))
+
+
+def _left_lines(left: LeftServer) -> Iterator[Indented]:
+    yield _name_line("!", "$text-warning", left.server.destination)
+    yield Indented(Content("  "), Content.styled(printable(left.text), "$text-warning"))
+    yield Indented(Content("  "), Content(printable(left.advice)))
 
 
 def _name_line(sign: str, colour: str, server: str, os_name: str = "") -> Indented:

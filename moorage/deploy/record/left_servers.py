@@ -57,6 +57,19 @@ class LeftServer:
         when = f" on {self.at.replace('T', ' ').removesuffix('Z')} UTC"
         return f"{when}, by {self.by}" if self.by else when
 
+    @property
+    def text(self) -> str:
+        """Its state, for display."""
+        return f"left this deployment{self.when}, and is not known to be uninstalled"
+
+    @property
+    def advice(self) -> str:
+        """The commands after which the records no longer have it."""
+        return (
+            f"Uninstall it: moorage uninstall --server {self.server.destination}. Then, or if it "
+            f"no longer exists: moorage apply FILE --gone {self.label}."
+        )
+
 
 def recorded_left(facts: Facts) -> tuple[LeftServer, ...]:
     """Return the servers that left, according to a server's record.
@@ -167,6 +180,20 @@ def find_left(
     return tuple(each for label, each in left.items() if label not in gone)
 
 
+def remembered_left(answers: Answers, every: Iterable[Facts]) -> tuple[LeftServer, ...]:
+    """Return the servers that left earlier and were not uninstalled, according to the records.
+
+    Args:
+        answers: What the operator decided.
+        every: The facts of the servers.
+    """
+    inside = members(every)
+    here = {server.host for server in answers.servers}
+    here |= {each.label for each in map(as_applied, inside) if each is not None}
+    found = {each.label: each for facts in inside for each in recorded_left(facts)}
+    return tuple(each for label, each in found.items() if label not in here)
+
+
 def left_record(left: Iterable[LeftServer], at: str, by: str) -> list[dict[str, object]]:
     """Return the servers that left as in a record.
 
@@ -239,8 +266,7 @@ def check_none_left(record: Recorded, facts: Facts, reached: Collection[str]) ->
         raise MoorageError(
             f"{each.label} left this deployment{each.when}, and still writes to the same bucket: "
             "nothing is deleted there while it is not known what its clients push.",
-            advice=f"Uninstall it: moorage uninstall --server {each.server.destination}. Then, or "
-            f"if it no longer exists: moorage apply FILE --gone {each.label}.",
+            advice=each.advice,
             server=facts.server,
             code="images_server_left",
         )

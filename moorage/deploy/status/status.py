@@ -38,6 +38,7 @@ from moorage.deploy.record.deployment_json import (
     recorded_part,
     runs_package,
 )
+from moorage.deploy.record.left_servers import LeftServer, remembered_left
 from moorage.deploy.record.revisions import revision_of
 from moorage.deploy.status.discovery import other_servers
 from moorage.deploy.status.software import Software, software_of
@@ -344,6 +345,7 @@ class Status:
         unknown_because: Why that is unknown; empty otherwise.
         others: Further servers named in the records, which were not connected to.
         has_answers: Whether all servers record these answers as applied.
+        left: The servers that left earlier and were not uninstalled.
     """
 
     servers: tuple[ServerStatus, ...]
@@ -352,6 +354,7 @@ class Status:
     unknown_because: str = ""
     others: tuple[RecordedServer, ...] = ()
     has_answers: bool = False
+    left: tuple[LeftServer, ...] = ()
 
     @property
     def versions(self) -> dict[str, tuple[str, ...]]:
@@ -428,7 +431,8 @@ def _status_from(
         )
     others = other_servers(answers.servers, facts)
     has_answers = bool(facts) and not unreached and all(_records(each, answers) for each in facts)
-    return Status(servers, unreached, has_changes, why, others, has_answers)
+    left = remembered_left(answers, facts)
+    return Status(servers, unreached, has_changes, why, others, has_answers, left)
 
 
 def _records(facts: Facts, answers: Answers) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from calls import Moorage, write_answers
 from explained import explained
-from fake_server import FakeServers, no_answer
+from fake_server import FakeServers, deploy, no_answer
 
 from moorage.answers.load import load
 from moorage.cli.status_view import status_as_json, status_lines
@@ -301,3 +301,28 @@ def test_follow_shows_the_run_in_progress(
 
     assert f"{HOST}: | Setting up nginx" in outcome.stderr
     assert f"{HOST}: done" in outcome.stderr
+
+
+def test_servers_that_left_are_listed_until_they_are_uninstalled(
+    moorage: Moorage, answers_file: Path, servers: FakeServers
+) -> None:
+    deploy(servers[HOST], answers_file)
+    record = json.loads(servers[HOST].files[layout.DEPLOYMENT])
+    gone = {"host": "two", "user": "admin", "port": 2222, "bucket": "images",
+            "at": "2026-03-02T10:00:00Z", "by": "ana\x1b[31m@desk"}  # fmt: skip
+    record["left"] = [gone, {"host": "-oProxyCommand=id"}, {"host": HOST}, "nonsense"]
+    servers[HOST].files[layout.DEPLOYMENT] = json.dumps(record).encode()
+
+    shown = moorage("status", str(answers_file)).stdout
+    [left] = moorage("status", str(answers_file), "--json").json["left"]
+
+    assert "! admin@two:2222  left this deployment on 2026-03-02 10:00:00 UTC, by ana" in shown
+    assert "moorage uninstall --server admin@two:2222. Then" in shown
+    assert "moorage apply FILE --gone two." in shown
+    assert "\x1b" not in shown
+    assert "ProxyCommand" not in shown
+    assert left | {"by": ""} == {
+        "server": "two", "destination": "admin@two:2222", "bucket": "images", "prefix": None,
+        "at": "2026-03-02T10:00:00Z", "by": "",
+    }  # fmt: skip
+    assert "two" not in servers

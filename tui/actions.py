@@ -281,6 +281,8 @@ AREAS = {
         Action("e", "end_transfers", "End transfers",
                "Apply, and cut off transfers on the slot it needs", "End transfers",
                "apply stop pushes pulls"),
+        Action("l", "leaving", "Left servers", "Choose what happens to servers that left",
+               "Servers that left", "leaving removed uninstall keep gone no longer exists"),
     )),
     "plan_tree": Area("The tree of changes", (
         Action("enter", "wizard_go_on"),

@@ -107,16 +107,16 @@ class Saving:
         Args:
             outcome: The result of the run. An apply only has another revision.
         """
-        session, report, answers = self._session, outcome.report, outcome.answers
-        if session is None or report is None or answers is None or not report.revision:
+        session, answers = self._session, outcome.answers
+        if session is None or answers is None or not outcome.revision:
             return
         if not outcome.done_text:
-            self.know_revision(report.revision)
+            self.know_revision(outcome.revision)
             return
         from moorage.answers.amend import amend
         from tui.document.draft import Draft
 
-        after = answers.model_copy(update={"based_on": report.revision})
+        after = answers.model_copy(update={"based_on": outcome.revision})
         was_saved = session.is_saved
         session.draft = Draft.from_answers(after)
         if was_saved:

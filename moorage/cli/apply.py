@@ -235,8 +235,10 @@ def _show(runner: Runner, plan: Plan, name: RegistryName) -> None:
         for line in (*name.lines(), *plan_lines(plan, with_diff=False)):
             output.message(*line)
         if leaving:
-            text = "The registry is removed at the end, when clients no longer ask them, from: "
-            output.message((f"! {text}{', '.join(leaving)}.", "bold red"))
+            from moorage.deploy.lifecycle.leaving import uninstall_text
+
+            text = uninstall_text(runner.operations.leaving, runner.operations.name)
+            output.message((f"! {text}", "bold red"))
     if plan.problems:
         raise ServersFailed(plan.problems)
 

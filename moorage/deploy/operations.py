@@ -100,6 +100,12 @@ class Outcome:
     leaving: LeavingOutcome | None = None
 
     @property
+    def revision(self) -> int:
+        """The deployment's revision after it; 0 where it is not known."""
+        after = self.leaving.revision if self.leaving is not None else 0
+        return after or (self.report.revision if self.report is not None else 0)
+
+    @property
     def is_rolled_back(self) -> bool:
         """Whether the operator stopped it and nothing else failed."""
         servers = self.report.servers if self.report else ()
@@ -142,8 +148,9 @@ class Operations:
         facts: The facts from the last probe, by server.
         outcome: The result of the last apply.
         accepted: The consequences of the plan that the operator accepted.
-        gone: The servers that left and are gone, by label, as the operator says.
-        uninstalls_left: Whether an apply uninstalls the servers that left.
+        gone: The servers that left and are gone, by label, as the operator says; :meth:`open`
+            forgets it.
+        uninstalls_left: Whether an apply uninstalls the servers that left; likewise.
 
     Args:
         asker: Asks the operator for host keys and secrets.
@@ -211,6 +218,7 @@ class Operations:
             self.redactor = deployment.redactor
             self.plan, self.name, self._looked_up = None, NamePlan(), None
             self._wish = self._rollback = None
+            self.gone, self.uninstalls_left = frozenset(), False
         return deployment
 
     def continue_with(self, answers: Answers) -> None:
@@ -488,7 +496,9 @@ class Operations:
         assert before is not None
         assert before.report is not None
         accepted, wish = self.accepted, self._wish
+        gone, uninstalls_left = self.gone, self.uninstalls_left
         self.open(answers, servers)
+        self.gone, self.uninstalls_left = gone, uninstalls_left
         try:
             if rollback is not None:
                 self.plan_rollback(rollback)
@@ -512,6 +522,7 @@ class Operations:
             self.name = name
         with self._lock:
             self.plan, self.outcome = plan, outcome
+            self.gone, self.uninstalls_left = gone, uninstalls_left
         return self.finish(large_upload=large_upload)
 
     def plan_replacement(self) -> Plan:

@@ -24,6 +24,11 @@ _DNS = (
     "The servers are done and checked. Moorage has sent the DNS records and is waiting for the "
     "name servers. Not waiting does not undo anything; 'moorage dns undo FILE' does."
 )
+_UNINSTALL = (
+    "The servers are done and checked. Moorage uninstalls those that left, once clients no longer "
+    "have their addresses. Not waiting keeps those running where this has not begun; another apply "
+    "can uninstall them."
+)
 _AFTER_SWITCH = {"record", "drain"}
 
 
@@ -37,6 +42,7 @@ class ApplyProgress:
         dns_state: The state of the DNS records, as of a server; empty if Moorage leaves them alone.
         generated: The users whose passwords the apply generates.
         is_over: Whether the apply has ended.
+        is_uninstalling: Whether only servers that left are to be uninstalled.
     """
 
     servers: Sequence[ServerProgress]
@@ -44,6 +50,7 @@ class ApplyProgress:
     dns_state: str = ""
     generated: Sequence[str] = ()
     is_over: bool = False
+    is_uninstalling: bool = False
 
 
 class CancelDialog(Dialog[str]):
@@ -83,13 +90,15 @@ class CancelDialog(Dialog[str]):
             return
         waits_for_dns = now.dns_state == "running"
         text = _describe_choices(now)
-        if waits_for_dns:
+        if now.is_uninstalling:
+            text = _UNINSTALL
+        elif waits_for_dns:
             text = _DNS
         elif now.is_checking:
             text = _CHECKING + (_DNS_LATER if now.dns_state == "waiting" else "")
         self.query_one(".dialog--text", Static).update(text)
         self.query_one("#skip", Button).label = (
-            "Do not wait" if waits_for_dns else "Skip the checks"
+            "Do not wait" if waits_for_dns or now.is_uninstalling else "Skip the checks"
         )
         for button in self.query(Button):
             is_offered = (button.id == "skip") == now.is_checking

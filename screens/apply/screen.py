@@ -108,6 +108,9 @@ class ApplyScreen(Screen[None]):
                 self._servers[server.server].end("unchanged", "nothing to change")
         if session.operations.name.has_changes and not attaches:
             self._servers[NAME_ROW] = ServerProgress(NAME_ROW, words="after the checks")
+        self._leaving = {each.label for each in session.operations.leaving if not attaches}
+        for name in sorted(self._leaving):
+            self._servers[name] = ServerProgress(name, words="uninstalled at the end")
         self._selected = next(
             (name for name, each in self._servers.items() if each.state == "waiting"),
             next(iter(self._servers), ""),
@@ -115,6 +118,7 @@ class ApplyScreen(Screen[None]):
         self._log = LogView()
         self._is_over = False
         self._is_checking = False
+        self._is_uninstalling = False
         self._was_stopped = False
         self._is_good = False
 
@@ -147,7 +151,7 @@ class ApplyScreen(Screen[None]):
         self._select(self._selected)
 
     def _begin(self, headline: str, operation: Callable[[], Outcome]) -> None:
-        self._is_over = self._is_checking = self._was_stopped = False
+        self._is_over = self._is_checking = self._is_uninstalling = self._was_stopped = False
         self.query_one("#ending").remove_class("-shown")
         self._show_steps()
         self._say(headline)
@@ -172,6 +176,8 @@ class ApplyScreen(Screen[None]):
             progress = self._servers.get(event.server)
             if progress is not None:
                 progress.heard = now
+                if event.server in self._leaving:
+                    self._begin_uninstall(event, progress, now)
                 entry = self._take(event, progress)
                 if entry is not None:
                     entries.append(entry)
@@ -216,6 +222,14 @@ class ApplyScreen(Screen[None]):
         if not self._is_checking:
             self._is_checking = True
             self._say("Checking the registry from outside")
+
+    def _begin_uninstall(self, event: Event, progress: ServerProgress, now: float) -> None:
+        """Show that a server that left is uninstalled, or why that has to wait."""
+        self._is_checking = self._is_uninstalling = True
+        self._say("Uninstalling the servers that left")
+        if isinstance(event, LogLine) and progress.state == "waiting":
+            progress.began = progress.began or now
+            progress.words = event.text
 
     # --- the log ----------------------------------------------------------------------------
 
@@ -465,4 +479,5 @@ class ApplyScreen(Screen[None]):
             name.state if name else "",
             (*generated,),
             self._is_over,
+            self._is_uninstalling,
         )

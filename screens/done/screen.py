@@ -92,6 +92,7 @@ class DoneScreen(Screen[None]):
             yield self._verdict()
             yield from self._still_to_do()
             yield from self._servers()
+            yield from self._left_servers()
             is_dns_good = outcome.name is None or outcome.name.is_good
             if not is_dns_good:
                 yield from self._registry_name()
@@ -144,7 +145,11 @@ class DoneScreen(Screen[None]):
         address = registry_name(self._answers)
         verification = self._outcome.verification
         done = printable(f"{self._outcome.done_text} ".lstrip())
-        if self._outcome.is_good and verification is not None and verification.not_checked:
+        leaving = self._outcome.leaving
+        if self._outcome.is_good and leaving is not None and not leaving.is_good:
+            text = f"! {done}{address} is up. Not all servers that left were uninstalled."
+            colour = "$text-warning"
+        elif self._outcome.is_good and verification is not None and verification.not_checked:
             skipped = printable(verification.not_checked_in_words)
             text, colour = f"! {done}{address} is up. Not checked: {skipped}.", "$text-warning"
         elif self._outcome.is_good:
@@ -201,6 +206,18 @@ class DoneScreen(Screen[None]):
             "Press r to review and apply what is left.",
             classes="note",
         )
+
+    def _left_servers(self) -> ComposeResult:
+        """Yield the results for servers that were to be uninstalled."""
+        if self._outcome.leaving is None:
+            return
+        yield Static("Servers that left", classes="heading")
+        for server in self._outcome.leaving.reports:
+            what = "uninstalled" if server.is_good else describe_server(server, was_stopped=False)
+            yield _line(server.status.level, f"{server.server}: {what}")
+        if not self._outcome.leaving.is_good:
+            text = "Press r, and choose there to uninstall them, to try again."
+            yield Static(text, classes="note")
 
     def _clients(self) -> ComposeResult:
         address = registry_name(self._answers)

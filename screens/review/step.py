@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -18,10 +18,12 @@ from textual.timer import Timer
 from textual.widgets import Static, Tree
 
 from moorage.deploy.events import StepBegan, ending_in_words, step_title
+from moorage.deploy.lifecycle.leaving import uninstall_text
 from moorage.deploy.name import NamePlan
 from moorage.deploy.plan.consequences import Code, accepting
 from moorage.deploy.plan.plan import Change, Kind, Plan, ServerPlan
 from moorage.deploy.record.deployment_json import deployed_at
+from moorage.deploy.record.left_servers import LeftServer
 from moorage.deploy.record.merge import CaughtUp, catch_up
 from moorage.dns.operations import DnsPlan
 from moorage.dns.records import RecordChange, RecordSet
@@ -29,6 +31,7 @@ from moorage.errors import AnswersError, MoorageError, Problem, ServersFailed
 from moorage.escape import printable
 from moorage.servers.run_results import RunStatus
 from screens.review.commands import all_commands, commands_of
+from screens.review.left_dialog import LeftChoice, LeftDialog
 from screens.review.missed_dialog import MissedDialog
 from screens.review.plan_tree import PlanTree, Subject
 from tui.actions import bindings
@@ -122,7 +125,10 @@ class ReviewPane(StepPane):
         self.session.operations.stop()
 
     def action_plan(self) -> None:
-        """Read the servers and plan."""
+        """Read the servers and plan; servers that left keep running again."""
+        self._read(LeftChoice())
+
+    def _read(self, choice: LeftChoice) -> None:
         self.workers.cancel_group(self, "plan")
         self._hide_plan()
         self.take_focus(self)
@@ -142,6 +148,7 @@ class ReviewPane(StepPane):
 
         def plan() -> Plan:
             operations.open(answers)
+            operations.gone, operations.uninstalls_left = choice.gone, choice.uninstalls
             return operations.make_plan()
 
         self._plan(plan)
@@ -253,10 +260,42 @@ class ReviewPane(StepPane):
         first = Content.styled(
             refusal or _summary(plan, name), "bold $text-error" if refusal else "bold"
         )
-        meaning = describe_consequences(plan)
+        leaving = self.session.operations.leaving
+        meaning = [*self._notes_on_left(plan), *_consequences(plan, leaving)]
         lines = [*meaning, first] if not refusal else [first, *meaning]
         lines += [*_notes_of_name(name), *_notes(plan)]
         self.query_one("#status", Static).update(Content("\n").join(lines))
+
+    def _notes_on_left(self, plan: Plan) -> list[Content]:
+        """Return the choice for the servers that left, if there are any."""
+        operations, lines = self.session.operations, []
+        if operations.leaving:
+            lines.append(_uninstall_line(operations.leaving, operations.name))
+        elif plan.left:
+            names = ", ".join(each.label for each in plan.left)
+            text = f"○ Left, keep running (l: choose): {names}"
+            lines.append(Content(printable(text)))
+        if operations.gone:
+            text = f"! No longer on record afterwards: {', '.join(sorted(operations.gone))}"
+            lines.append(Content.styled(printable(text), "$text-warning"))
+        return lines
+
+    @work
+    async def action_leaving(self) -> None:
+        """Ask what happens to the servers that left."""
+        plan, operations = self.session.operations.plan, self.session.operations
+        if plan is None:
+            return
+        before = LeftChoice(operations.uninstalls_left, operations.gone)
+        labels = sorted({*operations.gone, *(each.label for each in plan.left)})
+        choice = await self.app.push_screen_wait(LeftDialog(labels, before))
+        if choice is None or operations.plan is not plan:
+            return
+        if choice.gone != before.gone:
+            self._read(choice)
+            return
+        operations.uninstalls_left = choice.uninstalls
+        self._show_status()
 
     @on(Tree.NodeHighlighted)
     def _highlighted(self, event: Tree.NodeHighlighted[Subject]) -> None:
@@ -315,10 +354,12 @@ class ReviewPane(StepPane):
         self.app.post_message(message)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer what is about the plan once there is one; End transfers, if some are in its way."""
+        """Offer what is about the plan once there is one, if it has what the action is about."""
         plan = self.session.operations.plan if self.has_class("-planned") else None
         if action in {"view", "jump", "copy", "find"}:
             return plan is not None
+        if action == "leaving":
+            return plan is not None and bool(plan.left or self.session.operations.gone)
         if action != "end_transfers":
             return super().check_action(action, parameters)
         return plan is not None and bool(_in_the_way(plan))
@@ -349,8 +390,9 @@ class ReviewPane(StepPane):
             self._show_status("✗ Fix the items marked ✗, then press Ctrl+R.")
             return
 
-        if plan.has_changes or name.has_changes:
-            dialog = _question(plan, name, ends_transfers=ends_transfers)
+        leaving = self.session.operations.leaving
+        if plan.has_changes or name.has_changes or leaving:
+            dialog = _question(plan, name, leaving, ends_transfers=ends_transfers)
         else:
             hosts = ", ".join(server.server for server in plan.servers)
             text = f"Nothing to change on {hosts}. Moorage only checks the registry from outside."
@@ -377,10 +419,28 @@ def _in_the_way(plan: Plan) -> list[ServerPlan]:
     return [server for server in plan.servers if server.transfers_in_the_way]
 
 
-def _question(plan: Plan, name: NamePlan, *, ends_transfers: bool) -> ConfirmDialog:
+def _uninstall_line(leaving: Sequence[LeftServer], name: NamePlan) -> Content:
+    return Content.styled(printable(f"! {uninstall_text(leaving, name)}"), "$text-error")
+
+
+def _consequences(plan: Plan, leaving: Sequence[LeftServer]) -> list[Content]:
+    """Return the consequences of a plan, without those of servers that stay unless uninstalled."""
+    if not leaving:
+        return describe_consequences(plan)
+    codes = {Code.SERVER_LEFT_OUT, Code.SERVER_LEFT_BEFORE}
+    others = tuple(each for each in plan.consequences if each.code not in codes)
+    return describe_consequences(replace(plan, consequences=others))
+
+
+def _question(
+    plan: Plan, name: NamePlan, leaving: Sequence[LeftServer], *, ends_transfers: bool
+) -> ConfirmDialog:
     """Return the question whether to apply: consequences first, then the changes and servers."""
     hosts = printable(", ".join(server.server for server in plan.servers))
-    lines, accept = describe_consequences(plan), "Apply"
+    lines, accept = _consequences(plan, leaving), "Apply"
+    if leaving:
+        lines.insert(0, _uninstall_line(leaving, name))
+        accept = "Apply and uninstall"
     for server in _in_the_way(plan) if ends_transfers else ():
         count = server.transfers_in_the_way
         what = "1 transfer is" if count == 1 else f"{count} transfers are"
@@ -399,7 +459,7 @@ def _question(plan: Plan, name: NamePlan, *, ends_transfers: bool) -> ConfirmDia
         accept = "Apply and replace it"
     if any(each.needs == "begin_empty" for each in plan.consequences):
         accept = "Apply and begin empty"
-    is_careful = bool(name.foreign or plan.destructive or ends_transfers)
+    is_careful = bool(name.foreign or plan.destructive or ends_transfers or leaving)
     return ConfirmDialog("Apply", Content("\n").join(lines), accept, careful=is_careful)
 
 

@@ -49,6 +49,19 @@ class LeavingOutcome:
         return all(each.is_good for each in self.reports)
 
 
+def uninstall_text(left: Sequence[LeftServer], name: NamePlan) -> str:
+    """Return what an apply does to the servers that it uninstalls, for display.
+
+    Args:
+        left: The servers.
+        name: The changes of the DNS records.
+    """
+    seconds = _ttl(name)
+    when = f"{seconds} s after the DNS records have changed (TTL)" if seconds else "at the end"
+    names = ", ".join(each.label for each in left)
+    return f"The registry is removed {when} from: {names}. The images stay."
+
+
 def uninstall_left(
     deployment: Deployment,
     left: Sequence[LeftServer],

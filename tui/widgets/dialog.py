@@ -67,6 +67,16 @@ class Dialog(ModalScreen[Result]):
         for event in self._typed_ahead:
             (self.focused or self)._forward_event(event)
 
+    def on_resize(self) -> None:
+        """Keep the buttons in sight below a long body."""
+        self.call_after_refresh(self._keep_buttons_in_sight)
+
+    def _keep_buttons_in_sight(self) -> None:
+        for box in self.query(".dialog--box"):
+            for buttons in box.query(".dialog--buttons"):
+                if not box.content_region.contains_region(buttons.region):
+                    self.add_class("-tall")
+
     @on(FieldInput.PastedBlock)
     def _storage_pasted(self, event: FieldInput.PastedBlock) -> None:
         """Dialogs have no field for such lines."""

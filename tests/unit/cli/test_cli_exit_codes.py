@@ -243,7 +243,7 @@ def test_nothing_to_undo_or_replace_with_and_without_a_terminal(
 ) -> None:
     undo = moorage("dns", "undo", str(answers_file))
     assert undo.code == 1
-    assert "nothing to undo" in undo.stderr
+    assert "Nothing to undo" in undo.stderr
     assert "--yes" not in undo.stderr
 
     replace = moorage("certificate", "replace", str(answers_file))

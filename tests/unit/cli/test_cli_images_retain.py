@@ -339,7 +339,7 @@ def test_the_trash_says_what_was_deleted_and_where_its_data_is(
         ("repositories/team-a/app/_manifests/tags/1.1", "", 71),
     ]
     listed = "\n".join(map(json.dumps, entries))
-    deleted = f"run-1\tchecked\t{time.time() - 120:.0f}\n0/tags/latest/1.0 1\n{listed}\n\n"
+    deleted = f"run-1\tchecked\t{time.time() - 150:.0f}\n0/tags/latest/1.0 1\n{listed}\n\n"
     servers[ONE].trash = deleted.encode()
 
     text = moorage("images", "trash", str(file)).stdout

@@ -47,7 +47,9 @@ def test_images_are_found_opened_and_read_again(server: LabServer, call: Command
         _see(terminal, "team-a/app:v1.", "Layers", "COPY 0 /", "COPY 1 /", "by ci")
         terminal.press("End")
         _see(terminal, "Labels", "team", "serve")
-        terminal.press("Escape", "Escape")
+        terminal.press("Escape")
+        _see(terminal, "1 repository, 3 tags found")
+        terminal.press("Escape")
         _see(terminal, "2 repositories by own size")
         _delete_and_restore(terminal, registry)
         terminal.press("Escape")
@@ -78,4 +80,5 @@ def _delete_and_restore(terminal: Terminal, registry: ImageClient) -> None:
     terminal.press("Tab", "Enter")
     _see(terminal, "Restored")
     assert registry.pull("team-b/web", "latest") == before
-    terminal.press("Escape", "Escape")
+    terminal.press("Escape")
+    _see(terminal, "2 repositories by own size")

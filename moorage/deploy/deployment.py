@@ -239,11 +239,13 @@ class Deployment:
         from moorage.deploy.plan.plan import Plan
         from moorage.deploy.plan.planning import plan_server, with_record
         from moorage.deploy.plan.programs import NO_TARGET
-        from moorage.deploy.record.left_servers import find_left, members, members_first
+        from moorage.deploy.record.left_servers import find_left, members
         from moorage.deploy.record.revisions import latest
 
-        shared = members_first([*facts, *self._facts_of_others(facts)])
+        shared = [*facts, *self._facts_of_others(facts)]
         inside = {each.server for each in members(shared)}
+        # What servers share is taken from those that are part of the deployment.
+        shared.sort(key=lambda each: each.server not in inside)
         gathered = materials.gather(self.answers, shared, self._resolve, self._checks.verify)
         self._learn(gathered.http_secret, gathered.auth_key, *gathered.secrets.values())
         self._learn(*gathered.generated.values())

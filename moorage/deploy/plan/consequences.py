@@ -27,7 +27,7 @@ from moorage.deploy.record.deployment_json import (
     line_of,
     other_domain,
 )
-from moorage.deploy.record.left_servers import LeftServer, members, read_user_lists, recorded_left
+from moorage.deploy.record.left_servers import LeftServer, left_by_label, members, read_user_lists
 from moorage.deploy.record.revisions import Change, Revision, changed_paths, latest, users_changed
 from moorage.desired import layout
 from moorage.desired.certificates import describe, read_chain
@@ -759,7 +759,7 @@ def _joining(
     recorded = [each for each in map(as_applied, members(every)) if each is not None]
     known = {server.host for each in recorded for server in each.servers}
     known |= {each.server for each in recorded if each.label in known}
-    left = {each.label: each for facts in every for each in recorded_left(facts)}
+    left = left_by_label(every)
     joining = [each.host for each in answers.servers if each.host not in known or each.host in left]
     if not recorded:
         return

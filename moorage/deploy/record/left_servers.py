@@ -83,6 +83,15 @@ def recorded_left(facts: Facts) -> tuple[LeftServer, ...]:
     return tuple(each for each in found if each is not None)
 
 
+def left_by_label(every: Iterable[Facts]) -> dict[str, LeftServer]:
+    """Return the servers that left, according to the records of others, by label.
+
+    Args:
+        every: The facts of the others.
+    """
+    return {each.label: each for facts in every for each in recorded_left(facts)}
+
+
 def _entry(noted: Mapping[str, Any]) -> LeftServer | None:
     try:
         server = Server.model_validate({name: noted.get(name) for name in ("host", "user", "port")})
@@ -112,6 +121,8 @@ def members(every: Iterable[Facts]) -> tuple[Facts, ...]:
         every: The facts of the servers.
     """
     servers = tuple(every)
+    if len(servers) == 1:
+        return servers
     records = [(each, as_applied(each)) for each in servers]
     found = []
     for facts, record in records:
@@ -120,17 +131,6 @@ def members(every: Iterable[Facts]) -> tuple[Facts, ...]:
         if not others or any(names & {each.host for each in other.servers} for other in others):
             found.append(facts)
     return tuple(found) or servers
-
-
-def members_first(every: Iterable[Facts]) -> tuple[Facts, ...]:
-    """Return the servers, those that are part of the deployment first.
-
-    Args:
-        every: The facts of the servers.
-    """
-    servers = tuple(every)
-    inside = members(servers)
-    return (*inside, *(each for each in servers if each not in inside))
 
 
 def read_user_lists(every: Iterable[Facts]) -> tuple[UserList, ...]:
@@ -164,7 +164,7 @@ def find_left(
     here |= {each.label for each in map(as_applied, every) if each is not None}
     inside = members(every)
     recorded = [each for each in map(as_applied, inside) if each is not None]
-    found = {each.label: each for facts in inside for each in recorded_left(facts)}
+    found = left_by_label(inside)
     for record in recorded:
         bucket = _bucket_of(record.answers.storage)
         for server in record.servers:
@@ -190,8 +190,7 @@ def remembered_left(answers: Answers, every: Iterable[Facts]) -> tuple[LeftServe
     inside = members(every)
     here = {server.host for server in answers.servers}
     here |= {each.label for each in map(as_applied, inside) if each is not None}
-    found = {each.label: each for facts in inside for each in recorded_left(facts)}
-    return tuple(each for label, each in found.items() if label not in here)
+    return tuple(each for label, each in left_by_label(inside).items() if label not in here)
 
 
 def left_record(left: Iterable[LeftServer], at: str, by: str) -> list[dict[str, object]]:

@@ -60,7 +60,8 @@ class TrashedRun:
     @property
     def named_tags(self) -> tuple[tuple[str, str], ...]:
         """The tags, as repository and tag, without those of whole repositories."""
-        return tuple(each for each in self.tags if each not in set(self.inside))
+        inside = set(self.inside)
+        return tuple(each for each in self.tags if each not in inside)
 
     @property
     def repositories(self) -> tuple[str, ...]:

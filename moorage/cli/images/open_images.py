@@ -157,13 +157,9 @@ def read_reclaimable(runner: Runner, read: ImagesRead, activity: Activity) -> Re
         read: Its images.
         activity: The pushes and pulls that are known.
     """
-    from moorage.deploy.images.run import answers_for_images
-    from moorage.deploy.images.space import find_reclaimable, read_trash_if_possible
+    from moorage.deploy.images import space
 
-    deployment = runner.deployment
-    trash = runner.query(lambda: read_trash_if_possible(deployment, read))
-    settings = answers_for_images(deployment.answers, read.facts).collect
-    return find_reclaimable(read, activity, trash, settings)
+    return runner.query(lambda: space.read_reclaimable(runner.deployment, read, activity))
 
 
 def run_change(

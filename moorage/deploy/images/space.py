@@ -63,15 +63,11 @@ def read_space(deployment: Deployment) -> Space:
     Raises:
         MoorageError: The images cannot be read.
     """
-    from moorage.deploy.images.run import answers_for_images
-
     facts = deployment.probe_each()
     read = read_images(deployment, facts)
     activity = read_activity(deployment)
     usage = with_uses(measure(read.stored), activity)
-    trash = read_trash_if_possible(deployment, read)
-    settings = answers_for_images(deployment.answers, read.facts).collect
-    found = find_reclaimable(read, activity, trash, settings)
+    found = read_reclaimable(deployment, read, activity)
     growth = growth_of(read.stored.tree, read.server_time)
     return Space(read, usage, space_parts(usage, found, read.free), found, growth)
 
@@ -88,6 +84,21 @@ def disk_parts(status: Status) -> tuple[Part, ...]:
     [disk] = disks
     used = Part(Kind.OWN, "used on the disk", max(disk.total - disk.free, 0))
     return (used, Part(Kind.FREE, "free", disk.free))
+
+
+def read_reclaimable(deployment: Deployment, read: ImagesRead, activity: Activity) -> Reclaimable:
+    """Read the trash, and return the space that can be freed. Blocks.
+
+    Args:
+        deployment: The deployment.
+        read: Its images.
+        activity: Their pushes and pulls, as far as they are known.
+    """
+    from moorage.deploy.images.run import answers_for_images
+
+    trash = read_trash_if_possible(deployment, read)
+    settings = answers_for_images(deployment.answers, read.facts).collect
+    return find_reclaimable(read, activity, trash, settings)
 
 
 def find_reclaimable(

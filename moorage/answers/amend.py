@@ -20,6 +20,7 @@ from moorage.errors import AnswersError, MoorageError
 Path = tuple[str | int, ...]
 _COMMENTED = r"""(?:[^'"#]|"[^"\\]*"|'[^']*')*?([ \t]+#.*\n)"""
 """A line that ends with a comment."""
+LOST_COMMENTS = "Some comments in the parts that changed were lost."
 _DEPTH = 8
 """Levels of sections in which comments are kept."""
 

@@ -191,8 +191,8 @@ def command(
             outcome = check_registry(
                 runner, verifies=not no_verify, large_upload=not skip_large_upload
             )
-            if saves and outcome.leaving is not None and outcome.leaving.revision:
-                answers = record_base(output, file, answers, outcome.leaving.revision)
+            if saves and outcome.revision != report.revision:
+                answers = record_base(output, file, answers, outcome.revision)
             code = _report(runner, plan, outcome, passwords, file)
             if code == ExitCode.DONE:
                 _remember(file, answers, is_whole=not limit)

@@ -25,8 +25,6 @@ _CANCELLING = (
     "Press Ctrl-C again to exit without waiting."
 )
 
-_LOST = " Some comments in the parts that changed were lost."
-
 
 def check_options(function: _Function) -> _Function:
     """Add ``--no-verify`` and ``--skip-large-upload``."""
@@ -96,7 +94,7 @@ def update_file(output: Output, file: Path, before: Answers, outcome: Outcome) -
         before: Its answers before the run.
         outcome: The result of the run.
     """
-    from moorage.answers.amend import amend, lost_comments
+    from moorage.answers.amend import LOST_COMMENTS, amend, lost_comments
     from moorage.answers.load import loads, read_answers_text
     from moorage.answers.save import save_text
     from moorage.errors import MoorageError
@@ -116,8 +114,7 @@ def update_file(output: Output, file: Path, before: Answers, outcome: Outcome) -
             f"{file} was not updated: {error} Applying it may undo this.",
         )
         return
-    lost = lost_comments(text, written)
-    output.message(f"Updated {file}." + _LOST * lost)
+    output.message(f"Updated {file}." + f" {LOST_COMMENTS}" * lost_comments(text, written))
 
 
 def print_result(runner: Runner, plan: Plan, outcome: Outcome, values: dict[str, object]) -> int:

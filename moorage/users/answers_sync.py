@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from moorage.answers.amend import amend, lost_comments
+from moorage.answers.amend import LOST_COMMENTS, amend, lost_comments
 from moorage.answers.load import load, read_answers_text
 from moorage.answers.model import Answers, Credentials, User
 from moorage.answers.save import dump, save_text
@@ -77,11 +77,7 @@ def sync_file(path: Path, change: UsersChange) -> tuple[str, ...] | None:
     save_text(written, path)
     if synced.answers.credentials == answers.credentials:
         return synced.notices
-    lost = (
-        ("Some comments in the part that changed were lost.",)
-        if lost_comments(text, written)
-        else ()
-    )
+    lost = (LOST_COMMENTS,) if lost_comments(text, written) else ()
     return (*synced.notices, f"Updated {path.name}.", *lost)
 
 

@@ -151,12 +151,15 @@ def read_users(
         for problem in misplaced_files(each):
             raise problem
         if active_slot(each) is None or not (user_list.is_deployed or user_list.users):
-            run = f"Wait for the run in progress, {user_list.run}, or follow it with: moorage "
+            advice = "Apply the answers to this server first: moorage apply FILE."
+            if user_list.run:
+                advice = (
+                    f"Wait for the run in progress, {user_list.run}, or follow it with: "
+                    "moorage status FILE --follow"
+                )
             raise MoorageError(
                 "Moorage has not deployed a registry on this server.",
-                advice=f"{run}status FILE --follow"
-                if user_list.run
-                else "Apply the answers to this server first: moorage apply FILE.",
+                advice=advice,
                 server=user_list.server,
                 code="not_deployed",
             )

@@ -265,8 +265,8 @@ def _plan_server(answers: Answers, facts: Facts, wish: Wish) -> ServerUninstall:
     foreign = tuple(_foreign_files(facts))
     removes = (
         *_removals(facts, applied.answers if applied else None, wish, folder),
-        *(_copied("modified", path) for path in modified),
-        *(_copied("foreign", path, unless_of_runs=not recorded_digests(facts)) for path in foreign),
+        *(_copied("modified", path, facts) for path in modified),
+        *(_copied("foreign", path, facts) for path in foreign),
     )
     return ServerUninstall(
         facts.server,
@@ -281,8 +281,9 @@ def _plan_server(answers: Answers, facts: Facts, wish: Wish) -> ServerUninstall:
     )
 
 
-def _copied(key: str, path: str, *, unless_of_runs: bool = False) -> Row:
-    unless = " unless the unfinished run wrote it" if unless_of_runs else ""
+def _copied(key: str, path: str, facts: Facts) -> Row:
+    is_unfinished = any(run.status is RunStatus.INTERRUPTED for run in facts.runs)
+    unless = " unless the unfinished run wrote it" if is_unfinished else ""
     return Row(key, key, f"{path}; a copy is kept{unless}", Level.WARNING)
 
 

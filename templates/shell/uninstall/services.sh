@@ -21,10 +21,10 @@ keep_copies() {
     if [ -d "$plan_backup" ]; then sync -- "$plan_backup"; fi
 }
 
-# is_of_a_run PATH: whether a run wrote a file as it is, such as one that was killed before it recorded that.
+# is_of_a_run PATH: whether a run that was interrupted, and so did not record it, wrote a file as it is.
 is_of_a_run() {
     for files in /var/lib/moorage/runs/*/plan/files; do
-        [ -f "$files" ] || continue
+        if [ ! -f "$files" ] || [ -e "${files%/plan/files}/result" ]; then continue; fi
         while IFS="$tab" read -r number _ _ _ _ written; do
             if [ "$written" = "$1" ] && cmp -s -- "${files%/plan/files}/content/$number" "$1"; then return 0; fi
         done <"$files"

@@ -11,9 +11,6 @@ from tui.widgets.choice import Choice, Option
 from tui.widgets.dialog import AskingDialog
 from tui.widgets.key_footer import KeyFooter
 
-_FEW = 12
-"""Options that fit into the dialog on a small terminal."""
-
 
 class ServersDialog(AskingDialog[tuple[str, ...] | None]):
     """Asks for all servers or one of them; returns an empty tuple for all.
@@ -27,8 +24,6 @@ class ServersDialog(AskingDialog[tuple[str, ...] | None]):
         super().__init__()
         self._title = title
         self._choice = choice
-        # Or the buttons could be out of sight.
-        self.set_class(len(choice.options) > _FEW, "-tall")
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog--box") as box:

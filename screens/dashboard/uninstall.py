@@ -41,8 +41,6 @@ _ABOUT = (
 )
 _IMAGES = "For good. Without this, a later install serves them again"
 _PACKAGES = "Those that Moorage installed, unless something else uses them"
-_OTHER_LINES = 18
-"""Lines of the terminal that the rows of a plan, each of which can be wrapped, leave free."""
 _COLOURS = {Level.BAD: "$text-error", Level.WARNING: "$text-warning"}
 
 
@@ -146,11 +144,6 @@ class PlanDialog(AskingDialog[bool | None]):
     def on_mount(self) -> None:
         """Start typing at once."""
         self._field.focus()
-
-    def on_resize(self) -> None:
-        """Keep the field in sight."""
-        rows = len(list(plan_rows(self._plan)))
-        self.set_class(rows > self.app.size.height - _OTHER_LINES, "-tall")
 
     def accept(self) -> None:
         """Return that the name was typed, or show that it was not."""

@@ -27,9 +27,6 @@ _ABOUT = (
     "image, before you see the plan."
 )
 
-_FEW = 3
-"""Servers that fit into the dialog on a small terminal."""
-
 
 @dataclass(frozen=True)
 class UpgradeWish:
@@ -64,8 +61,6 @@ class UpgradeDialog(AskingDialog[UpgradeWish | None]):
             else "The same name pulls the image again",
         )
         self._servers = server_choice(answers)
-        # Or the buttons could be out of sight.
-        self.set_class(len(answers.servers) > _FEW, "-tall")
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog--box") as box:

@@ -18,8 +18,6 @@ _ABOUT = (
     "The answers no longer have these servers. Their registries keep running, and with S3 still "
     "write to the bucket."
 )
-_FEW = 6
-"""Servers that fit into the dialog on a small terminal."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +59,6 @@ class LeftDialog(AskingDialog[LeftChoice | None]):
             label: Toggle(f"{printable(label)} no longer exists", value=label in chosen.gone)
             for label in labels
         }
-        # Or the buttons could be out of sight.
-        self.set_class(len(labels) > _FEW, "-tall")
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog--box") as box:

@@ -42,13 +42,13 @@ def _in_bucket(s3: ObjectStore) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _plan(outcome: Outcome) -> Any:
-    return next(each for each in outcome.lines if each["event"] == "plan")
+_APPLY = ("apply", "moorage.yml", "--yes", "--json", "--no-verify")
 
 
-def test_images_of_a_server_that_left_are_not_collected(
-    call: CommandLine, operator: Operator, servers: BootServers, s3: ObjectStore
-) -> None:
+def _deployed_on_two(
+    call: CommandLine, servers: BootServers, s3: ObjectStore
+) -> tuple[LabServer, LabServer, dict[str, Any]]:
+    """Deploy two servers that share a bucket; return them, and the storage in the answers."""
     first, second = servers(2)
     call.environment |= {
         "CI_PW": PASSWORD, "S3_ACCESS_KEY": s3.access_key, "S3_SECRET_KEY": s3.secret_key,
@@ -56,14 +56,21 @@ def test_images_of_a_server_that_left_are_not_collected(
     call.add_known_hosts(first, second)
     storage = _in_bucket(s3)
     call.write_answers(first, second, storage=storage)
-    apply = ("apply", "moorage.yml", "--yes", "--json", "--no-verify", "--passwords-to=pw")
-    assert call(*apply).code == 0
-    operator.passwords["ci"] = PASSWORD
+    assert call(*_APPLY, "--passwords-to=pw").code == 0
+    return first, second, storage
 
+
+def _plan(outcome: Outcome) -> Any:
+    return next(each for each in outcome.lines if each["event"] == "plan")
+
+
+def test_images_of_a_server_that_left_are_not_collected(
+    call: CommandLine, operator: Operator, servers: BootServers, s3: ObjectStore
+) -> None:
+    first, second, storage = _deployed_on_two(call, servers, s3)
     operator.passwords["ci"] = PASSWORD
-    apply = apply[:-1]
     call.write_answers(first, storage=storage)
-    left = call(*apply)
+    left = call(*_APPLY)
     assert left.code == 0, left
     [told] = [each for each in _plan(left)["consequences"] if each["code"] == "server_left_out"]
     assert told["servers"] == [second.address]
@@ -88,7 +95,7 @@ def test_images_of_a_server_that_left_are_not_collected(
     )
     assert gone.code == 0, gone
     assert call("images", "collect", "moorage.yml", "--yes").code == 1
-    forgotten = call(*apply, "--gone", second.address)
+    forgotten = call(*_APPLY, "--gone", second.address)
     assert forgotten.code == 0, forgotten
     collected = call("images", "collect", "moorage.yml", "--yes", "--json", "--young=0s")
     assert collected.code == 0, collected
@@ -181,19 +188,11 @@ def test_servers_leave_and_are_uninstalled_under_load(
 def test_a_leaving_server_that_cannot_be_reached_is_remembered(
     call: CommandLine, servers: BootServers, s3: ObjectStore
 ) -> None:
-    first, second = servers(2)
-    call.environment |= {
-        "CI_PW": PASSWORD, "S3_ACCESS_KEY": s3.access_key, "S3_SECRET_KEY": s3.secret_key,
-    }  # fmt: skip
-    call.add_known_hosts(first, second)
-    storage = _in_bucket(s3)
-    call.write_answers(first, second, storage=storage)
-    apply = ("apply", "moorage.yml", "--yes", "--json", "--no-verify")
-    assert call(*apply, "--passwords-to=pw").code == 0
+    first, second, storage = _deployed_on_two(call, servers, s3)
 
     call.write_answers(second, storage=storage)
     first.run("systemctl stop ssh.socket ssh")
-    done = call(*apply, "--leaving", "uninstall")
+    done = call(*_APPLY, "--leaving", "uninstall")
     assert done.code == 5, done
     [left] = done.result["left"]
     assert (left["server"], left["status"]) == (first.address, "failed")
@@ -209,6 +208,6 @@ def test_a_leaving_server_that_cannot_be_reached_is_remembered(
     ]
     assert (joins["severity"], joins["servers"]) == ("destructive", [first.address])
     call.write_answers(second, storage=storage)
-    done = call(*apply, "--leaving", "uninstall")
+    done = call(*_APPLY, "--leaving", "uninstall")
     assert done.code == 0, done
     assert json.loads(second.read_file("/etc/moorage/deployment.json"))["left"] == []

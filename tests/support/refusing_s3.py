@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from listening import serving
 
 
 @dataclass
@@ -50,14 +51,6 @@ def refusing_s3(host: str) -> Iterator[RefusingS3]:
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815  # http.server's names
 
-    server = ThreadingHTTPServer((host, 0), Handler)
-    server.daemon_threads = True
-    running = RefusingS3(f"http://{host}:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(host, Handler) as endpoint:
+        running = RefusingS3(endpoint)
         yield running
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

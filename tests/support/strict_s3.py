@@ -10,12 +10,13 @@ import hashlib
 import hmac
 import http.client
 import re
-import threading
 import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from listening import serving
 
 _AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(.*)/(\d{8})/([^/]+)/s3/aws4_request, ?"
@@ -114,14 +115,6 @@ def strict_s3(host: str, keys: dict[str, str], behind: str = "") -> Iterator[Str
             if not is_head:
                 self.wfile.write(body)
 
-    server = ThreadingHTTPServer((host, 0), Handler)
-    server.daemon_threads = True
-    running = StrictS3(f"http://{host}:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(host, Handler) as endpoint:
+        running = StrictS3(endpoint)
         yield running
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

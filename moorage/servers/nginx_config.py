@@ -1,4 +1,4 @@
-"""Parse the output of ``nginx -T`` and ``nginx -V``.
+"""Parse the output of ``nginx -V -T``.
 
 crossplane, the existing parser, reads only files on disk and was last released in 2022; nginx's
 grammar (ngx_conf_file.c) is small.
@@ -38,25 +38,24 @@ _KINDS: dict[str, Literal["http", "stream", "mail"]] = {
 _LONGEST_FAULT = 300
 
 
-def read_nginx(dump: str, build: str, maintainer: str, managed: Sequence[str]) -> NginxFacts:
+def read_nginx(dump: str, maintainer: str, managed: Sequence[str]) -> NginxFacts:
     """Return the facts in nginx's output.
 
     Args:
-        dump: The output of ``nginx -T``, messages included.
-        build: The output of ``nginx -V``.
+        dump: The output of ``nginx -V -T``: how it was built, messages and all files.
         maintainer: The package's maintainer.
         managed: Moorage's own files and folders.
     """
-    version = re.search(r"nginx version: \S*?/([0-9.]+)", build)
+    messages = _FILE.split(dump, maxsplit=1)[0]
+    version = re.search(r"nginx version: \S*?/([0-9.]+)", messages)
     compiled = {
-        what: found[1] if (found := re.search(rf"--{what}=(\S+)", build)) else ""
+        what: found[1] if (found := re.search(rf"--{what}=(\S+)", messages)) else ""
         for what in ("user", "group")
     }
     user = compiled["user"] or "nobody"  # nginx's default on Debian
     reader = _Reader(_split(dump), managed)
     reader.read_all()
     words = reader.user
-    messages = _FILE.split(dump, maxsplit=1)[0]
     fault = re.search(r"\[emerg\] (?:\d+#\d+: )?(.*)", messages)
     if words:
         user, group = words[0], words[1] if len(words) > 1 else words[0]

@@ -8,7 +8,6 @@ import re
 import tarfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import zip_longest
 
 from moorage.errors import MoorageError
 from moorage.servers.facts import (
@@ -189,7 +188,7 @@ def parse(
         listeners=tuple(filter(None, (_listener(row[0]) for row in rows.get("listener", [])))),
         accounts={row[0]: (int(row[1]), int(row[2])) for row in rows.get("account", [])},
         # Two folders can be on the same disk.
-        disks=tuple(dict.fromkeys(_disks(rows.get("disk", []), rows.get("inodes", [])))),
+        disks=tuple(dict.fromkeys(filter(None, (_disk(row[0]) for row in rows.get("disk", []))))),
         unfinished_uploads=int(single("uploads") or 0) * 1024,
         files=files,
         folders=folders,
@@ -245,15 +244,12 @@ def _address6(digits: str) -> str:
 
 
 def _nginx(rows: Mapping[str, list[list[str]]], managed: Sequence[str]) -> NginxFacts | None:
-    if "nginx_build" not in rows:
+    if "nginx_dump" not in rows:
         return None
-
-    def text(name: str) -> str:
-        return "\n".join("\t".join(row) for row in rows.get(name, []))
-
+    dump = "\n".join("\t".join(row) for row in rows["nginx_dump"])
     packages = rows.get("package", [])
     maintainer = next((row[3] for row in packages if row[0] == "nginx" and len(row) == 4), "")
-    return read_nginx(text("nginx_dump"), text("nginx_build"), maintainer, managed)
+    return read_nginx(dump, maintainer, managed)
 
 
 def _os_release(lines: Iterable[str]) -> dict[str, str]:
@@ -297,18 +293,15 @@ def _store(rows: Sequence[list[str]]) -> Store | None:
     return None
 
 
-def _disks(sizes: Sequence[list[str]], inodes: Sequence[list[str]]) -> Iterator[Disk]:
-    """Yield the file systems listed by ``df -Pk`` and, in the same order, by ``df -Pi``."""
-    for size, count in zip_longest(sizes, inodes):
-        columns = size[0].split(None, 5) if size else []
-        numbers = count[0].split(None, 5) if count else []
-        if len(columns) < 6:
-            continue
-        total, free = int(columns[1]) * 1024, int(columns[3]) * 1024
-        if len(numbers) < 6 or not numbers[1].isdigit() or numbers[1] == "0":
-            yield Disk(columns[5], total, free)
-        else:
-            yield Disk(columns[5], total, free, int(numbers[1]), int(numbers[3]))
+def _disk(line: str) -> Disk | None:
+    """Parse a line of ``df --output``: the source, sizes in KiB, inodes, and the mount point."""
+    columns = line.split(None, 9)
+    if len(columns) < 10:
+        return None
+    total, free, inodes, free_inodes = (columns[number] for number in (1, 3, 5, 7))
+    if not inodes.isdigit() or inodes == "0":
+        return Disk(columns[9], int(total) * 1024, int(free) * 1024)
+    return Disk(columns[9], int(total) * 1024, int(free) * 1024, int(inodes), int(free_inodes))
 
 
 def _read_archive(

@@ -23,7 +23,7 @@ one_line() {
 
 print_run() {
     run=$1 kind=''
-    read_run "$run" || return 0
+    read_run "$run" "$2" || return 0
     began=$(head -c 65536 "$run/log" 2>/dev/null | sed -n 's/^@step\t\([0-9]\{1,15\}\)\t.*/\1/p' | head -n 1)
     if [ -e "$run/plan/deployment.json" ]; then kind=apply; fi
     if [ -e "$run/plan/undone.json" ]; then kind=users; fi
@@ -39,9 +39,9 @@ print_run() {
 {
     one_line current /etc/moorage/deployment.json
     if cd /var/lib/moorage/runs 2>/dev/null; then
-        # shellcheck disable=SC2012 # Moorage names them: the time, and random digits
-        ls -1r | head -n "$most" | while IFS= read -r each; do
-            if [ -d "$each" ] && [ ! -L "$each" ]; then print_run "$each"; fi
+        # Moorage names them: the time, and random digits.
+        stat -c '%Y %n' -- * 2>/dev/null | tac | head -n "$most" | while read -r changed each; do
+            if [ -d "$each" ] && [ ! -L "$each" ]; then print_run "$each" "$changed"; fi
         done
     fi
     echo end

@@ -29,6 +29,16 @@ fact() {
 # with many lines.
 facts() { while IFS= read -r line || [ -n "$line" ]; do printf '%s\t%s\n' "$1" "$line"; done; }
 many_facts() { sed "s/^/$1$tab/"; }
+# line_facts NAME TEXT: the same for text that is not empty lines.
+line_facts() {
+    [ -n "$2" ] || return 0
+    set -f
+    IFS=$newline
+    # shellcheck disable=SC2086 # one word a line
+    printf "$1\t%s\n" $2
+    unset IFS
+    set +f
+}
 
 if [ "$first" != - ]; then
     [ ! -r "$first" ] || many_facts first <"$first"
@@ -36,7 +46,6 @@ if [ "$first" != - ]; then
 fi
 fact clock "$(date +%s.%N)"
 [ -r /etc/os-release ] && facts os </etc/os-release
-fact architecture "$(dpkg --print-architecture 2>/dev/null || uname -m)"
 { read -r name </proc/sys/kernel/hostname; } 2>/dev/null && fact hostname "$name"
 [ -d /run/systemd/system ] && fact systemd yes
 # Files in /proc have no size, so read this one to see whether it is empty.
@@ -58,23 +67,24 @@ for tool in apt-get dpkg-query systemctl systemd-run flock ss openssl nginx dock
 done
 packages=
 if command -v dpkg-query >/dev/null 2>&1; then
+    # The packages that matter, and all that are on hold or half installed.
     # shellcheck disable=SC2016 # dpkg-query fills these in, not the shell
-    packages=$(dpkg-query -W -f 'package\t${Package}\t${Version}\t${db:Status-Abbrev}\t${Maintainer}\n' \
-        nginx nginx-full nginx-light nginx-extras libnginx-mod-http-js nginx-module-njs openssl docker-registry docker.io docker-cli docker-ce \
-        podman crun runc python3 python3-minimal certbot 'python3-certbot-dns-*' 2>/dev/null)
+    packages=$(dpkg-query -W -f '${Package}\t${Version}\t${db:Status-Abbrev}\t${Maintainer}\t${Architecture}\n' '*' 2>/dev/null |
+        awk -F "$tab" -v OFS="$tab" '
+            BEGIN {
+                split("nginx nginx-full nginx-light nginx-extras libnginx-mod-http-js nginx-module-njs openssl " \
+                    "docker-registry docker.io docker-cli docker-ce podman crun runc python3 python3-minimal certbot", names, " ")
+                for (number in names) matters[names[number]]
+            }
+            $1 in matters || $1 ~ /^python3-certbot-dns-/ { print "package", $1, $2, $3, $4 }
+            $3 ~ /^(h..|.[HUF].|..R)$/ { print "unsettled", $1, $3 }
+            $1 == "dpkg" && $3 ~ /^.i/ { print "architecture", $5 }')
     [ -z "$packages" ] || printf '%s\n' "$packages"
-    # All packages that are on hold or half installed.
-    # shellcheck disable=SC2016
-    dpkg-query -W -f 'unsettled\t${Package}\t${db:Status-Abbrev}\n' '*' 2>/dev/null |
-        grep "${tab}h..\$\|${tab}.[HUF].\$\|${tab}..R\$"
-    lock=$(stat -c %i /var/lib/dpkg/lock-frontend 2>/dev/null)
-    while read -r holder; do
-        case "$holder" in *":${lock:--} "*) fact apt_runs yes && break ;; esac
-    done </proc/locks
 fi
+case "$packages" in *"architecture$tab"*) ;; *) fact architecture "$(dpkg --print-architecture 2>/dev/null || uname -m)" ;; esac
 # apt is slow, so query it only if the answer matters and there are package lists.
-if [ "${packages#*"package${tab}libnginx-mod-http-js$tab"}" = "$packages" ] &&
-    [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' 2>/dev/null | head -n 1)" ]; then
+set -- /var/lib/apt/lists/*_Packages*
+if [ "${packages#*"package${tab}libnginx-mod-http-js$tab"}" = "$packages" ] && [ -e "$1" ]; then
     case "$(apt-cache policy libnginx-mod-http-js 2>/dev/null)" in
     *'Candidate: (none)'* | '') fact njs no ;;
     *) fact njs yes ;;
@@ -143,25 +153,25 @@ for slot in blue green; do
 done
 # Other sites' files are read for their listen addresses and names; 4 MiB are plenty.
 if [ "$reads_nginx" = yes ] && command -v nginx >/dev/null 2>&1; then
-    nginx -V 2>&1 | facts nginx_build
-    nginx -T 2>&1 | head -c 4194304 | many_facts nginx_dump
+    nginx -V -T 2>&1 | head -c 4194304 | many_facts nginx_dump
     printf '\n'
 fi
-command -v ss >/dev/null 2>&1 && ss -Hltnp 2>/dev/null | many_facts listener
+command -v ss >/dev/null 2>&1 && line_facts listener "$(ss -Hltnp 2>/dev/null)"
 # Any user can read the accounts; only our own names are looked up.
 getent passwd moorage www-data | while IFS=: read -r account _ number group _; do
     fact account "$account" "$number" "$group"
 done
 folder=/var/lib
 [ "$storage" = - ] || folder=$storage
-while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
-disks=$(df -Pk "$folder" /var/lib / 2>/dev/null)
-inodes=$(df -Pi "$folder" /var/lib / 2>/dev/null)
-# The first line of each is a header.
-printf '%s\n' "${disks#*"$newline"}" | facts disk
-printf '%s\n' "${inodes#*"$newline"}" | facts inodes
+while [ ! -d "$folder/" ]; do
+    folder=/${folder#/}
+    folder=${folder%/*}
+done
+disks=$(df -k --output=source,size,used,avail,pcent,itotal,iused,iavail,ipcent,target "${folder:-/}" /var/lib / 2>/dev/null)
+# The first line is a header.
+line_facts disk "${disks#*"$newline"}"
 source='' available='' mount=
-read -r source _ _ available _ mount <<END
+read -r source _ _ available _ _ _ _ _ mount <<END
 ${disks#*"$newline"}
 END
 # Interrupted pushes can fill the disk. Looking for them is slow.
@@ -179,13 +189,13 @@ if [ "$storage" != - ]; then
     done
     fact store "$storage" "$marker" "$mount" "$source" "$has_images"
 fi
-if [ "$storage" != - ] && [ -d "$storage" ]; then
-    fact folder "$(stat -c "%a$tab%U$tab%G" "$storage")" "$storage"
-fi
 # The slots' images folders, and whether they have images, that is, a linked manifest: repository names
 # remain when everything in them is deleted.
-sed -n 's/^ *rootdirectory: *\(\/.*\)$/\1/p' /etc/moorage/registry/*/config.yml 2>/dev/null | sort -u |
+roots=$newline
+sed -n 's/^ *rootdirectory: *\(\/.*\)$/\1/p' /etc/moorage/registry/*/config.yml 2>/dev/null |
     while IFS= read -r root; do
+        case "$roots" in *"$newline$root$newline"*) continue ;; esac
+        roots=$roots$root$newline
         found=$(find "$root/docker/registry/v2/repositories" \( -name _layers -o -name _uploads \) -prune -o \
             -path '*/_manifests/revisions/*' -name link -print -quit 2>/dev/null)
         has_images=yes marker=''
@@ -198,24 +208,42 @@ if [ "$engine" != - ] && [ "$image" != - ] && command -v "$engine" >/dev/null 2>
     identity=$("$engine" image inspect --format '{{.Id}}' "$image" 2>/dev/null) && fact image "sha256:${identity#sha256:}"
 fi
 # The programs that the slots run, see run/program.sh.
+active=- runtime='' program=
 while read -r line; do
     case "$line" in *'/blue/registry.sock;'*) active=blue ;; *'/green/registry.sock;'*) active=green ;; esac
 done 2>/dev/null </etc/nginx/moorage/upstream.conf
-if [ -r "/etc/moorage/registry/${active:--}/program.env" ]; then
-    runtime='' program=
-    while IFS='=' read -r name value; do
-        value=${value#\"} value=${value%\"}
-        case "$name" in
-        MOORAGE_RUNTIME) runtime=$value ;;
-        MOORAGE_PROGRAM | MOORAGE_IMAGE) program=$value ;;
-        esac
-    done <"/etc/moorage/registry/$active/program.env"
+environment=/etc/moorage/registry/$active/program.env
+while IFS='=' read -r name value; do
+    value=${value#\"} value=${value%\"}
+    case "$name" in
+    MOORAGE_RUNTIME) runtime=$value ;;
+    MOORAGE_PROGRAM | MOORAGE_IMAGE) program=$value ;;
+    esac
+done 2>/dev/null <"$environment"
+# Starting stat once for all files.
+stated=$(stat -c "%i$tab%.9Z$tab%.9Y$tab%a$tab%U$tab%G$tab%n" /var/lib/dpkg/lock-frontend "$storage" "$environment" "$program" \
+    /var/lib/moorage/runs/* 2>/dev/null)
+lock=- program_changed='' environment_written=
+while IFS=$tab read -r inode changed written mode owner group path; do
+    case "$path" in
+    /var/lib/dpkg/lock-frontend) lock=$inode ;;
+    "$storage") [ ! -d "$storage" ] || fact folder "$mode" "$owner" "$group" "$storage" ;;
+    "$program") program_changed=${changed%.*}${changed#*.} ;;
+    "$environment") environment_written=${written%.*}${written#*.} ;;
+    esac
+done <<END
+$stated
+END
+while read -r holder; do
+    case "$holder" in *":$lock "*) fact apt_runs yes && break ;; esac
+done </proc/locks
+if [ -r "$environment" ]; then
     condition=missing
     case "$runtime" in
     docker | podman) if "$runtime" image inspect "$program" >/dev/null 2>&1; then condition=whole; fi ;;
     *)
         # A run writes program.env after the program. Only a file that changed since then is read as a whole.
-        if [ -f "$program" ] && [ -z "$(find "$program" -newercm "/etc/moorage/registry/$active/program.env" 2>&1)" ]; then
+        if [ -f "$program" ] && [ "${program_changed:-1}" -le "${environment_written:-0}" ]; then
             condition=whole
         elif [ -f "$program" ]; then
             digest=$(sha256sum <"$program")
@@ -241,11 +269,13 @@ if [ -e /etc/systemd/system/moorage-collect.timer ]; then
     [ -z "$next" ] || fact collect_next "$(date -d "$next" +%s 2>/dev/null)"
     { head -c 65536 /var/lib/moorage/collection | facts collection; } 2>/dev/null
 fi
-for run in /var/lib/moorage/runs/*; do
-    read_run "$run" || continue
+while IFS=$tab read -r _ _ written _ _ _ path; do
+    case "$path" in /var/lib/moorage/runs/*) read_run "$path" "${written%.*}" || continue ;; *) continue ;; esac
     # shellcheck disable=SC2154 # runs.sh sets them
-    fact run "${run##*/}" "$running" "$changed" "$step" "$status" "$code" "$values"
-done
+    fact run "${path##*/}" "$running" "$changed" "$step" "$status" "$code" "$values"
+done <<END
+$stated
+END
 
 printf '@files\n'
 set --

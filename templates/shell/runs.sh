@@ -2,12 +2,11 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2034 # the script after this one uses the variables
 
-# read_run RUN: sets changed, running (yes or no), step, status, code and values; fails if RUN is not a run
-# (yet): one that is being sent has no lock.
+# read_run RUN CHANGED: sets running (yes or no), step, status, code and values, and changed to CHANGED: when its
+# folder changed. Fails if RUN is not a run (yet): one that is being sent has no lock.
 read_run() {
-    running=no step='' status='' code='' values=''
+    running=no changed=$2 step='' status='' code='' values=''
     [ -e "$1/lock" ] || [ -e "$1/result" ] || return 1
-    changed=$(stat -c %Y "$1" 2>/dev/null) || return 1
     # The last line counts.
     while read -r begun; do step=$begun; done 2>/dev/null <"$1/step"
     read_result "$1"

@@ -24,7 +24,7 @@ tool\tsystemd-run
 tool\tflock
 tool\tss
 tool\tnginx
-disk\t/dev/sda1 80000000 1000000 79000000 2% /
+disk\t/dev/sda1 80000000 1000000 79000000 2% 5000000 100000 4900000 2% /
 """
 _MODES = {layout.HTPASSWD: 0o640, layout.HTPASSWD_DISABLED: 0o600, layout.ACCESS_MAP: 0o600}
 

@@ -32,7 +32,7 @@ def _facts(
         f"http {{ {http} include conf.d/*.conf; include sites-enabled/*; }}\n"
         f"# configuration file /etc/nginx/{file}:\n{site}\n"
     )
-    nginx = read_nginx(dump, "nginx version: nginx/1.22.1", "Debian", layout.MANAGED)
+    nginx = read_nginx(f"nginx version: nginx/1.22.1\n{dump}", "Debian", layout.MANAGED)
     facts = Facts(
         "one",
         os={"ID": "debian", "VERSION_ID": "12"},
@@ -150,7 +150,7 @@ def test_a_stream_server_on_the_port_is_a_problem() -> None:
         "# configuration file /etc/nginx/nginx.conf:\n"
         "stream { server { listen 443; } }\nhttp { include conf.d/*.conf; }\n"
     )
-    facts = replace(facts, nginx=read_nginx(dump, "", "Debian", layout.MANAGED))
+    facts = replace(facts, nginx=read_nginx(dump, "Debian", layout.MANAGED))
     assert "taken by nginx itself" in _problems(facts)["port_taken"]
 
 
@@ -188,10 +188,10 @@ def test_an_unusable_nginx_is_a_problem() -> None:
     masked = _facts(services={"nginx": Service("nginx", "inactive", "masked")})
     assert _problems(masked) == {"unit_masked": "nginx.service is masked, so it cannot be started."}
     dump = 'nginx: [emerg] unknown directive "x" in /etc/nginx/conf.d/%s:1\n'
-    broken = replace(masked, services={}, nginx=read_nginx(dump % "a.conf", "", "", ()))
+    broken = replace(masked, services={}, nginx=read_nginx(dump % "a.conf", "", ()))
     assert "conf.d/a.conf:1" in _problems(broken)["nginx_broken"]
     # An apply mends what is Moorage's own.
-    ours = replace(broken, nginx=read_nginx(dump % "moorage.conf", "", "", ()))
+    ours = replace(broken, nginx=read_nginx(dump % "moorage.conf", "", ()))
     assert _problems(ours) == {}
     stopped = _facts(
         "server { listen 80 default_server; }",
@@ -203,7 +203,7 @@ def test_an_unusable_nginx_is_a_problem() -> None:
         "sites-enabled/app listens on port 80, which apache2 uses" in problems["nginx_cannot_start"]
     )
     dump = "# configuration file /etc/nginx/nginx.conf:\nhttp { include sites/*; }\n"
-    apart = replace(stopped, listeners=(), nginx=read_nginx(dump, "", "", layout.MANAGED))
+    apart = replace(stopped, listeners=(), nginx=read_nginx(dump, "", layout.MANAGED))
     assert list(_problems(apart)) == ["nginx_ignores_site"]
 
 
@@ -244,7 +244,7 @@ def test_settings_stay_while_nginx_cannot_be_read(site: str) -> None:
     }
     dump = 'nginx: [emerg] unknown directive "x" in /etc/nginx/conf.d/moorage.conf:1\n'
 
-    refused = read_nginx(dump, "nginx version: nginx/1.22.1", "Debian", layout.MANAGED)
+    refused = read_nginx(f"nginx version: nginx/1.22.1\n{dump}", "Debian", layout.MANAGED)
     for nginx in (refused, None):
         then = _wanted(replace(facts, nginx=nginx, files=files))
         assert [(file.path, file.content) for file in then.files] == [

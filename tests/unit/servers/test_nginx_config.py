@@ -52,7 +52,7 @@ server { listen localhost:8000-8010; listen *:80; }
 
 
 def test_listens_names_and_files_are_parsed_as_nginx_does() -> None:
-    facts = read_nginx(DUMP, BUILD, "NGINX Packaging <nginx-packaging@f5.com>", MANAGED)
+    facts = read_nginx(BUILD + DUMP, "NGINX Packaging <nginx-packaging@f5.com>", MANAGED)
     assert (facts.version, facts.user, facts.group) == ("1.22.1", "nginx", "web")
     assert not facts.is_from_distribution
     assert (facts.loads_njs, facts.includes_site, facts.fault) == (True, True, "")
@@ -83,7 +83,7 @@ def test_a_limit_to_transfers_after_a_reload_is_found(line: str, cuts: bool) -> 
         "# configuration file /etc/nginx/nginx.conf:\ninclude modules-enabled/*.conf;\n"
         f"http {{}}\n# configuration file /etc/nginx/modules-enabled/time.conf:\n{line}\n"
     )
-    facts = read_nginx(dump, BUILD, "", MANAGED)
+    facts = read_nginx(BUILD + dump, "", MANAGED)
     assert facts.cuts_transfers == ("/etc/nginx/modules-enabled/time.conf" if cuts else "")
 
 
@@ -92,34 +92,34 @@ def test_a_configuration_that_nginx_rejects() -> None:
         'nginx: [emerg] unknown directive "x" in /etc/nginx/conf.d/a.conf:3\n'
         "nginx: configuration file /etc/nginx/nginx.conf test failed\n"
     )
-    facts = read_nginx(dump, BUILD, "", MANAGED)
+    facts = read_nginx(BUILD + dump, "", MANAGED)
     assert facts.fault == 'unknown directive "x" in /etc/nginx/conf.d/a.conf:3'
     assert (facts.user, facts.group, facts.includes_site) == ("", "", True)
 
 
 def test_an_nginx_whose_files_name_no_user() -> None:
     dump = "# configuration file /etc/nginx/nginx.conf:\nhttp { include conf.d/*.conf; }\n"
-    facts = read_nginx(dump, BUILD, "", MANAGED)
+    facts = read_nginx(BUILD + dump, "", MANAGED)
     assert (facts.user, facts.group) == ("www", "www")
-    facts = read_nginx(dump, "nginx version: nginx/1.22.1\n", "", MANAGED)
+    facts = read_nginx("nginx version: nginx/1.22.1\n" + dump, "", MANAGED)
     assert (facts.user, facts.group) == ("nobody", "nogroup")
 
 
 def test_a_main_file_that_does_not_read_conf_d() -> None:
     dump = "# configuration file /etc/nginx/nginx.conf:\nhttp { include sites-enabled/*; }\n"
-    assert not read_nginx(dump, BUILD, "", MANAGED).includes_site
+    assert not read_nginx(BUILD + dump, "", MANAGED).includes_site
 
 
 @given(st.text(max_size=300), st.text(max_size=300))
 def test_any_output_can_be_parsed(head: str, tail: str) -> None:
-    read_nginx(head + "\n# configuration file /a/b.conf:\n" + tail, tail, head, MANAGED)
+    read_nginx(head + "\n# configuration file /a/b.conf:\n" + tail, head, MANAGED)
 
 
 def test_megabytes_of_hostile_output_parse_quickly() -> None:
     started = time.monotonic()
     for piece in ("${a", "include b.conf;", '"\\', "a_by_lua_block {--[[\n", "{", "'x"):
         text = piece * (256 * 1024 // len(piece))
-        read_nginx(f"# configuration file /a/b.conf:\n{text}", "", "", MANAGED)
+        read_nginx(f"# configuration file /a/b.conf:\n{text}", "", MANAGED)
     assert time.monotonic() - started < 60
 
 

@@ -35,7 +35,7 @@ service\tUnitFileState=
 listener\tLISTEN 0 511 0.0.0.0:80 0.0.0.0:* users:(("nginx",pid=9,fd=5))
 listener\tLISTEN 0 128 [::]:22 [::]:*
 account\tmoorage\t999\t998
-disk\t/dev/vda 1000 400 600 40% /
+disk\t/dev/vda 1000 400 600 40% 100 10 90 10% /
 folder\t750\tmoorage\tmoorage\t/srv/images
 run\t20260101T000000000-ab12\tno\t1700000000\tdrain\tdone\t
 """
@@ -83,7 +83,7 @@ def test_probe_output_becomes_facts() -> None:
         ("::", 22, ""),
     ]
     assert facts.accounts == {"moorage": (999, 998)}
-    assert facts.disks[0].free == 600 * 1024
+    assert (facts.disks[0].free, facts.disks[0].free_inodes) == (600 * 1024, 90)
     assert facts.folders["/srv/images"].mode == 0o750
     assert facts.runs[0].status == "done"
     file = facts.files["/etc/moorage/deployed"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from bait import SITE, Bait, watched
-from command_line import PASSWORD, SOURCE, CommandLine
+from command_line import PASSWORD, PROGRAM, CommandLine
 from operator_at_work import Operator
 from wizard_driver import Wizard
 
@@ -62,13 +62,9 @@ class Lure:
 def lure(operator: Operator, server: LabServer) -> Iterator[Lure]:
     """A server that a registry was deployed to."""
     operator.leaks.add(PASSWORD, label="the password of ci")
-    bait, call = Bait(operator.home), CommandLine(operator)
+    bait, call = Bait(operator.home), CommandLine(operator, program=SITE + PROGRAM)
     (operator.home / "moorage.yml").unlink()
-    site = operator.home / "site"
-    site.mkdir()
-    (site / "sitecustomize.py").write_text(SITE)
     call.environment |= {
-        "PYTHONPATH": f"{site}:{SOURCE}",
         "BAIT_LOG": str(operator.home / "log"),
         "BAIT_PORT": str(bait.port),
     }

@@ -40,7 +40,7 @@ def _hook(event, arguments):
 
 sys.addaudithook(_hook)
 """
-"""A sitecustomize module that logs all started programs and all uses of the bait."""
+"""The begin of a program that logs all started programs and all uses of the bait."""
 
 _STARTS = {"subprocess.Popen", "os.exec", "os.posix_spawn", "os.system"}
 _LOOKS = {"open", "socket.connect", "socket.getaddrinfo", "os.listdir", "os.scandir"}

@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import forked_program
 from operator_at_work import DOMAIN, Operator
 from outcome_of_call import Outcome
 
-import moorage
 from lab import LabServer
 
 PASSWORD = "tide-table-42-lantern"
-SOURCE = str(Path(moorage.__file__).parents[1])
 PROGRAM = """
 import moorage.users.passwords
 moorage.users.passwords.BCRYPT_COST = 4
@@ -71,14 +69,12 @@ class CommandLine:
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),
             "MOORAGE_STATE": str(self.home / "state"),
-            "PYTHONPATH": SOURCE,
             "CI_PW": PASSWORD,
             **self.environment,
         }
-        process = subprocess.Popen(
-            [sys.executable, "-c", self.program, *words], cwd=self.home, env=environment, text=True,
-            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        process = forked_program.start(
+            self.program, *words, folder=self.home, environment=environment,
+            has_input=stdin is not None,
         )  # fmt: skip
         self.going_on.append(process)
         return process

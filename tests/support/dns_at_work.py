@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from command_line import PROGRAM, SOURCE
+import forked_program
+from command_line import PROGRAM
 from operator_at_work import DOMAIN, Operator
 from outcome_of_call import Outcome
 
@@ -67,14 +67,12 @@ class NameKeeper:
             "PATH": os.environ["PATH"],
             "HOME": str(self.operator.home),
             "MOORAGE_STATE": str(self.operator.home / "state"),
-            "PYTHONPATH": SOURCE,
             "PYTHONUNBUFFERED": "1",
             **self.environment,
         }
-        return subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, *words], cwd=self.operator.home, env=environment,
-            text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+        return forked_program.start(
+            PROGRAM, *words, folder=self.operator.home, environment=environment
+        )
 
     def __call__(self, *words: str) -> Outcome:
         """Run a call to its end."""

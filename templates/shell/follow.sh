@@ -7,13 +7,14 @@
 exec 3<&0
 # Notes that nobody can give the go-ahead any more: the session that started the run has ended.
 note_gone() {
-    if [ "${leads:-no}" = yes ]; then mv "$run/unsaid.gone" "$run/gone" 2>/dev/null; fi
+    if [ "${leads:-no}" != yes ] || [ ! -e "$run/unsaid.gone" ] || [ -e "$run/gone" ]; then return; fi
+    { true >"$run/gone" || mv "$run/unsaid.gone" "$run/gone"; } 2>/dev/null
 }
 (
     while IFS= read -r word <&3; do
         case "$word" in
-        # A run that another version of Moorage began may have no file for it.
-        go | abort | keep | undo) mv "$run/unsaid.$word" "$run/$word" 2>/dev/null || true >"$run/$word" ;;
+        # A full disk has no room for a new file, but the run has one to rename.
+        go | abort | keep | undo) { true >"$run/$word" || mv "$run/unsaid.$word" "$run/$word"; } 2>/dev/null ;;
         esac
     done
     note_gone

@@ -17,8 +17,21 @@ note() {
     line=$1
     shift
     for word; do line=$line$tab$word; done
-    if grep -qsxF -- "$line" "$additions"; then return 0; fi
-    { printf '%s\n' "$line" >>"$additions" && sync -- "$additions"; } || cannot_write "$additions"
+    note_lines "$line"
+}
+
+# note_lines TEXT: records the lines that are not there yet.
+note_lines() {
+    [ -n "$1" ] || return 0
+    known=$additions
+    [ -e "$known" ] || known=/dev/null
+    new_lines=$(printf '%s\n' "$1" | grep -avxF -f "$known")
+    case $? in
+    0) ;;
+    1) return 0 ;;
+    *) new_lines=$1 ;;
+    esac
+    { printf '%s\n' "$new_lines" >>"$additions" && sync -- "$additions"; } || cannot_write "$additions"
 }
 
 # read_unit NAME: sets $enabled and $active to a service's state; "-" means that it does not exist.
@@ -36,13 +49,6 @@ END
     [ -n "$active" ]
 }
 
-# note_unit NAME: records a service's state before this run, and before Moorage's first.
-note_unit() {
-    read_unit "$1" || fail unit_state_unknown "$1"
-    printf '%s\t%s\t%s\n' "$1" "$enabled" "$active" >>units || cannot_write "$run/units"
-    grep -qs "^unit$tab$1$tab" "$additions" || note unit "$1" "$enabled" "$active"
-}
-
 # Records the services that a run can start, stop or mask. A change of users does none of that.
 note_units() {
     [ "$plan_records_additions" = yes ] || return 0
@@ -50,15 +56,37 @@ note_units() {
     if [ ! -e "$additions" ]; then
         { cat plan/added >"$additions.new" && replace_additions; } || cannot_write "$additions"
     fi
-    note_unit nginx.service
-    note_unit docker-registry.service
+    set -- nginx.service docker-registry.service
     case "$plan_engine" in
-    docker) set -- docker.service docker.socket containerd.service ;;
-    podman) set -- podman.service podman.socket podman-auto-update.timer podman-restart.service ;;
-    *) set -- ;;
+    docker) set -- "$@" docker.service docker.socket containerd.service ;;
+    podman) set -- "$@" podman.service podman.socket podman-auto-update.timer podman-restart.service ;;
     esac
-    for unit; do note_unit "$unit"; done
-    if [ "$plan_challenge" != - ]; then note_unit certbot.timer; fi
+    if [ "$plan_challenge" != - ]; then set -- "$@" certbot.timer; fi
+    recorded=$newline$(grep -as "^unit$tab" "$additions")
+    lines='' enabled=- active=
+    # An empty line ends each service, including the last one.
+    while IFS='=' read -r property state_of_unit; do
+        case "$property" in
+        UnitFileState) enabled=${state_of_unit:--} ;;
+        ActiveState) active=$state_of_unit ;;
+        '')
+            [ -n "$active" ] || break
+            printf '%s\t%s\t%s\n' "$1" "$enabled" "$active" >>units || cannot_write "$run/units"
+            case "$recorded" in
+            *"${newline}unit$tab$1$tab"*) ;;
+            *) lines="$lines${lines:+$newline}unit$tab$1$tab$enabled$tab$active" ;;
+            esac
+            enabled=- active=
+            shift
+            [ $# != 0 ] || break
+            ;;
+        esac
+    done <<END
+$(systemctl show -p UnitFileState -p ActiveState "$@" 2>/dev/null)
+
+END
+    [ $# = 0 ] || fail unit_state_unknown "$1"
+    note_lines "$lines"
 }
 
 list_packages() {
@@ -73,20 +101,33 @@ note_packages_since() {
     [ -s "$1" ] || return 0
     list_packages | awk -F "$tab" 'NR == FNR { had[$1]; next } !($1 in had)' "$1" - >packages.found ||
         cannot_write "$run/packages.found"
+    recorded=$newline$(grep -as "^package$tab" "$additions")
+    lines=
     while IFS="$tab" read -r name version; do
-        grep -qs "^package$tab$name$tab" "$additions" || note package "$name" "$version"
+        case "$recorded" in
+        *"${newline}package$tab$name$tab"*) ;;
+        *) lines="$lines${lines:+$newline}package$tab$name$tab$version" ;;
+        esac
     done <packages.found
+    note_lines "$lines"
     cut -f 1 packages.found >>packages.new || cannot_write "$run/packages.new"
 }
 
-# note_folder PATH: records a folder that this run is about to create, and its missing parents.
-note_folder() {
+# note_folders PATH...: records the folders that this run is about to create, and their missing parents.
+note_folders() {
+    lines=
+    for folder; do find_missing "$folder"; done
+    note_lines "$lines"
+}
+
+# find_missing PATH: adds a folder that does not exist, and its missing parents, to $lines.
+find_missing() {
     if [ -z "$1" ] || [ -d "$1" ]; then return 0; fi
-    note_folder "${1%/*}"
-    note folder "$1"
+    case "$newline$noted_folders" in *"$newline$1$newline"*) return 0 ;; esac
+    find_missing "${1%/*}"
+    lines="$lines${lines:+$newline}folder$tab$1"
     # The innermost comes first.
-    noted_folders="$1
-$noted_folders"
+    noted_folders=$1$newline$noted_folders
 }
 
 # units_of PACKAGE...: prints the services, sockets, timers and paths that packages contain.

@@ -8,7 +8,9 @@ error_mark=0
 
 # Marks the current end of the journal: later entries belong to this attempt.
 mark_journal() {
-    journal_mark=$(journalctl -q -n 1 --show-cursor -o cat 2>/dev/null | sed -n 's/^-- cursor: //p')
+    journal_mark=$(journalctl -q -n 1 --show-cursor -o cat 2>/dev/null)
+    # The last line.
+    case "$journal_mark" in *'-- cursor: '*) journal_mark=${journal_mark##*-- cursor: } ;; *) journal_mark= ;; esac
 }
 
 # journal UNIT: prints the unit's entries since mark_journal, including systemd's.
@@ -22,8 +24,11 @@ journal() {
 
 # Marks the current end of nginx's error log, the standard error of its master.
 mark_errors() {
-    error_log=$(readlink "/proc/$master/fd/2" 2>/dev/null)
-    [ -f "$error_log" ] || error_log=/var/log/nginx/error.log
+    error_log=/var/log/nginx/error.log
+    if ! [ "/proc/$master/fd/2" -ef $error_log ]; then
+        error_log=$(readlink "/proc/$master/fd/2" 2>/dev/null)
+        [ -f "$error_log" ] || error_log=/var/log/nginx/error.log
+    fi
     error_mark=$(stat -c %s "$error_log" 2>/dev/null || echo 0)
 }
 

@@ -70,8 +70,7 @@ forwards_challenge() {
 wait_for_peers() {
     install -d -m 755 "$challenges/.well-known" "$challenges/.well-known/acme-challenge" ||
         cannot_write "$challenges/.well-known"
-    # Random, because the run's ID is the same on all servers.
-    token=moorage-$(od -An -N 12 -tx1 /dev/urandom | tr -d ' \n')
+    make_token
     (umask 022 && printf '%s\n' "$token" >"$challenges/.well-known/acme-challenge/$token") ||
         cannot_write "$challenges/.well-known/acme-challenge/$token"
     failed=no

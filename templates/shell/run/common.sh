@@ -176,9 +176,10 @@ wait_for_go() {
     find_full_disk "$run" "$state" /etc/moorage /etc/nginx /etc/systemd/system
     [ -z "$full_disk" ] || fail disk_full "$full_disk"
     printf '@staged\n' || cannot_write "$run/log"
-    if wait_until 5 0.01 is_told_to_go; then return 0; fi
+    # Usually it comes at once. Each look costs a process.
+    if wait_until 1 0.01 is_told_to_go || wait_until 4 0.05 is_told_to_go; then return 0; fi
     say "waiting for the other servers; without the go-ahead from Moorage, this one rolls back at $(date -u -d "@$((booted + now + plan_gate_seconds))" +%H:%M) UTC"
-    wait_until "$plan_gate_seconds" 0.01 is_told_to_go || fail no_go_ahead
+    wait_until "$plan_gate_seconds" 0.1 is_told_to_go || fail no_go_ahead
 }
 
 # Whether Moorage has given the go-ahead. Once it is gone, nobody else can give it (see follow.sh).
@@ -194,7 +195,7 @@ wait_for_keep() {
     printf '@committed\n' || cannot_write "$run/log"
     # A change that failed elsewhere is announced by "abort" and "undo": here, "undo" counts.
     can_cancel=no
-    wait_until "$plan_keep_seconds" 0.01 is_kept ||
+    wait_until 1 0.01 is_kept || wait_until "$plan_keep_seconds" 0.05 is_kept ||
         say 'timed out waiting for the other servers; keeping the change'
     can_cancel=yes
 }

@@ -20,14 +20,16 @@ keep_deployment() {
 }
 
 write_deployment() {
-    new=$deployments/.new.$1
+    new=$deployments/.new.$1 kept=$deployments/$1 list=$3
     rm -rf -- "$deployments"/.new.* "$deployments"/.old.*
-    install -d -m 700 "$deployments" "$new" "$new/files" &&
-        sed 's#^/##' "$3" | tr '\n' '\0' | (cd / && xargs -0 cp -pP --parents -t "$new/files" --) &&
-        cp -p /etc/moorage/deployment.json "$new/deployment.json" || return 1
-    program=/etc/moorage/registry/$2/program.env
-    if [ -e "$program" ]; then cp -p "$program" "$new/program.env" || return 1; fi
-    find "$new" -exec sync -- {} + && mv -T -- "$new" "$deployments/$1" && sync -- "$deployments"
+    install -d -m 700 "$deployments" "$new" "$new/files" || return 1
+    set -- /etc/moorage/deployment.json "/etc/moorage/registry/$2/program.env"
+    [ -e "$2" ] || set -- "$1"
+    cp -p -t "$new" -- "$@" || return 1
+    set --
+    while IFS= read -r path; do set -- "$@" "${path#/}"; done <"$list"
+    (cd / && cp -pP --parents -t "$new/files" -- "$@") || return 1
+    find "$new" -exec sync -- {} + && mv -T -- "$new" "$kept" && sync -- "$deployments"
 }
 
 # Removes all deployments except for the last. Names sort by time, according to the clocks of the operators'

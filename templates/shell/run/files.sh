@@ -19,19 +19,27 @@ take_digest() {
 
 recheck() {
     # Any other run since the plan has changed this record.
+    expected=
     check_unchanged "$plan_recorded" /etc/moorage/deployment.json
     while IFS="$tab" read -r _ _ _ _ old path; do check_unchanged "$old" "$path"; done <plan/files
     while IFS="$tab" read -r old path; do check_unchanged "$old" "$path"; done <plan/removals
+    [ -n "$expected" ] || return 0
+    changed=$(printf '%s' "$expected" | sha256sum --check --strict --quiet 2>/dev/null) ||
+        fail changed_meanwhile "${changed%%: FAILED*}"
 }
 
-# check_unchanged DIGEST PATH: fails if a file has changed since the plan was created.
+# check_unchanged DIGEST PATH: fails if a file has changed since the plan was created; adds regular files to
+# $expected, to be compared all at once.
 check_unchanged() {
+    if [ "$1" != - ] && [ -f "$2" ] && [ ! -L "$2" ]; then
+        expected="$expected$1  $2$newline"
+        return
+    fi
     take_digest "$2"
     [ "$digest" = "$1" ] || fail changed_meanwhile "$2"
 }
 
 back_up() {
-    mkdir -p backup || cannot_write "$run/backup"
     remove_staged
     note_units
     back_up_certificate
@@ -39,27 +47,32 @@ back_up() {
 
 # Removes temporary files of earlier runs, including those for files that this run does not change.
 remove_staged() {
-    for folder in /etc/moorage/registry/blue /etc/moorage/registry/green /etc/nginx/moorage /etc/nginx/conf.d; do
-        remove_staged_in "$folder"
+    set -- /etc/moorage/registry/blue /etc/moorage/registry/green /etc/nginx/moorage /etc/nginx/conf.d \
+        /etc/moorage "$tls_folder"
+    [ "$plan_storage_folder" = - ] || set -- "$@" "$plan_storage_folder"
+    while IFS="$tab" read -r _ _ _ _ _ path; do set -- "$@" "${path%/*}"; done <plan/files
+    while IFS="$tab" read -r _ path; do set -- "$@" "${path%/*}"; done <plan/removals
+    # Replace each folder with its temporary files.
+    for folder; do
+        shift
+        set -- "$@" "$folder"/.moorage.*
     done
-    while IFS="$tab" read -r _ _ _ _ _ path; do remove_staged_in "${path%/*}"; done <plan/files
-    while IFS="$tab" read -r _ path; do remove_staged_in "${path%/*}"; done <plan/removals
-    remove_staged_in /etc/moorage
-    remove_staged_in "$tls_folder"
-    [ "$plan_storage_folder" = - ] || remove_staged_in "$plan_storage_folder"
-}
-
-remove_staged_in() {
-    set -- "$1"/.moorage.*
-    if [ -e "$1" ] || [ -L "$1" ]; then rm -f -- "$@"; fi
+    for each; do
+        if [ -e "$each" ] || [ -L "$each" ]; then
+            rm -f -- "$@"
+            return
+        fi
+    done
 }
 
 make_folders() {
+    set --
+    while IFS="$tab" read -r _ _ _ path; do set -- "$@" "$path"; done <plan/folders
+    note_folders "$@"
     while IFS="$tab" read -r mode owner group path; do
         if [ "$path" = "$plan_storage_folder" ]; then adopt_storage "$owner" "$path"; fi
-        note_folder "$path"
         # Parent folders are world-readable, despite the run's strict umask.
-        (umask 022 && mkdir -p -- "$(dirname "$path")") || fail cannot_create "the folder above $path"
+        [ -d "${path%/*}/" ] || (umask 022 && mkdir -p -- "${path%/*}/") || fail cannot_create "the folder above $path"
         install -d -m "$mode" -o "$owner" -g "$group" -- "$path" || fail cannot_create "the folder $path"
     done <plan/folders
 }

@@ -38,13 +38,16 @@ run_hook() {
     tail -n +1 -s 0.05 -f --pid="$hook" hook.out 8>&- 9>&- | show_hook_output &
     reader=$!
     # Poll instead of wait, to handle signals and cancellation right away.
+    looks=0 pause=0.02
     while kill -0 "$hook" 2>/dev/null; do
         if [ -e abort ]; then
             kill "$hook" 2>/dev/null
             wait "$hook"
             cancel
         fi
-        sleep 0.02
+        looks=$((looks + 1))
+        [ $looks != 25 ] || pause=0.1
+        sleep $pause
     done
     wait "$hook"
     status=$?

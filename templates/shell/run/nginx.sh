@@ -52,12 +52,15 @@ runs_nginx() {
 # Reloads nginx and waits for a new worker, which proves that it accepted the new files. The
 # configuration has been tested, so the signal is all that 'nginx -s reload' would do.
 reload_nginx() {
-    sh clear-sockets.sh
+    clear_sockets
     signal_nginx && return 0
     # Sockets opened by a failed reload would keep nginx from starting again.
-    sh clear-sockets.sh
+    clear_sockets
     return 1
 }
+
+# shellcheck source=clear-sockets.sh source-path=SCRIPTDIR
+clear_sockets() { (. ./clear-sockets.sh); }
 
 signal_nginx() {
     # nginx can be running even if systemd does not know it.
@@ -89,7 +92,9 @@ signal_nginx() {
     fi
     kill -HUP "$master" || return 1
     reloaded=no tries=0
-    wait_until 30 0.01 has_answered_reload
+    # nginx starts new workers, and tells the old ones to stop 0.1 seconds later.
+    sleep 0.1
+    wait_until 30 0.02 has_answered_reload
     [ $reloaded = no ] || return 0
     nginx_errors
     return 1
@@ -97,12 +102,15 @@ signal_nginx() {
 
 # Whether nginx has reloaded, which sets $reloaded, or has rejected the new files.
 has_answered_reload() {
-    find_workers
-    for worker in $workers; do
-        case "$old_workers" in *" $worker "*) ;; *) are_old_workers_leaving && reloaded=yes && return 0 ;; esac
-    done
+    # First, because it starts no process.
+    if are_old_workers_leaving; then
+        find_workers
+        for worker in $workers; do
+            case "$old_workers" in *" $worker "*) ;; *) reloaded=yes && return 0 ;; esac
+        done
+    fi
     tries=$((tries + 1))
-    [ $((tries % 50)) = 0 ] && has_refused
+    [ $((tries % 25)) = 0 ] && has_refused
 }
 
 # Whether nginx has rejected the new files. It retries an address in use, so ignore that.
@@ -147,9 +155,9 @@ write_request() {
         printf 'GET /healthz HTTP/1.1\r\nHost: %s\r\n\r\n' "$plan_domain"
     fi
     if [ -e login ]; then
-        printf 'GET /v2/ HTTP/1.1\r\nHost: %s\r\nUser-Agent: moorage-check\r\nAuthorization: Basic ' "$plan_domain"
-        cat login
-        printf '\r\n\r\n'
+        read -r encoded <login || :
+        printf 'GET /v2/ HTTP/1.1\r\nHost: %s\r\nUser-Agent: moorage-check\r\nAuthorization: Basic %s\r\n\r\n' \
+            "$plan_domain" "$encoded"
     fi
     printf 'GET /v2/ HTTP/1.1\r\nHost: %s\r\nUser-Agent: moorage-check\r\nConnection: close\r\n\r\n' "$plan_domain"
 }
@@ -182,7 +190,8 @@ send_request() {
             <request 2>/dev/null >answer
     else
         # shellcheck disable=SC2016 # bash expands these
-        timeout 10 bash -c 'exec 3<>"/dev/tcp/$1/$2" && { [ "$3" = no ] || printf "PROXY UNKNOWN\r\n" >&3; } && cat request >&3 && head -c 1000000 <&3 >answer' \
+        timeout 10 bash -c 'exec 3<>"/dev/tcp/$1/$2" && { [ "$3" = no ] || printf "PROXY UNKNOWN\r\n" >&3; } &&
+            { IFS= read -r -d "" request <request; printf %s "$request" >&3; } && exec head -c 1000000 <&3 >answer' \
             bash "$1" "$2" "${4:-no}" 2>/dev/null
     fi
 }
@@ -193,11 +202,17 @@ check_address() {
     write_request >request || cannot_write "$run/request"
     send_request "$address" "$port" "$tls" "$proxied"
     fault=
-    # shellcheck disable=SC2046 # one word a status
-    set -- $(grep -ao 'HTTP/1\.1 [0-9][0-9][0-9]' answer | cut -d ' ' -f 2) - - - -
+    has_token=no
+    set --
+    while read -r word number; do
+        case "$word" in "$token") has_token=yes ;; HTTP/*) set -- "$@" "$number" ;; esac
+    done <<END
+$(grep -aoe 'HTTP/1\.1 [0-9][0-9][0-9]' -e "$token" answer)
+END
+    set -- "$@" - - - -
     if [ "$plan_has_check" = yes ]; then
         case "$1" in
-        200) grep -qa "$token" answer || fault="is another site's" ;;
+        200) [ $has_token = yes ] || fault="is another site's" ;;
         -) fault="does not answer" ;;
         *) fault="is another site's (status $1)" ;;
         esac
@@ -208,21 +223,29 @@ check_address() {
         shift
     fi
     if [ -e login ]; then
-        if [ -z "$fault" ] && [ "$1" != 200 ] && [ "$1" != "$down" ]; then fault="does not let $(cat login-name) in (status $1)"; fi
+        if [ -z "$fault" ] && [ "$1" != 200 ] && [ "$1" != "$down" ]; then
+            IFS= read -r name <login-name || :
+            fault="does not let $name in (status $1)"
+        fi
         shift
     fi
     if [ -z "$fault" ] && [ "$1" != 401 ]; then fault="answers $1 where 401 (log in first) is expected"; fi
     [ -z "$fault" ]
 }
 
+# Sets $token to a random one: the run's ID is the same on all servers.
+make_token() {
+    read -r token </proc/sys/kernel/random/uuid
+    token=moorage-$token
+}
+
 # Checks nginx at every address it listens on for the registry.
 check_nginx() {
-    token=moorage-$(od -An -N 12 -tx1 /dev/urandom | tr -d ' \n')
+    make_token
     checks=$state/check
-    mkdir -p "$checks"
-    chmod 711 "$checks"
-    printf '%s\n' "$token" >"$checks/$token" || cannot_write "$checks/$token"
-    chmod 644 "$checks/$token"
+    # A killed run can have left it, with another mode.
+    if [ -d "$checks" ]; then chmod 711 "$checks"; else (umask 066 && mkdir -p "$checks"); fi
+    (umask 022 && printf '%s\n' "$token" >"$checks/$token") || cannot_write "$checks/$token"
     first_port=
     fault=
     # Users can be changed, and above all revoked, while the registry itself is down.

@@ -174,7 +174,7 @@ check_version() {
     else
         "$plan_engine" run --rm --network none --cap-drop ALL "$program" --version >version.log 2>&1
     fi
-    found=$(sed -n 's/.*[ v]\([0-9][0-9]*\.[0-9][0-9.]*\).*/\1/p' version.log | head -n 1)
+    found=$(sed -n '/.*[ v]\([0-9][0-9]*\.[0-9][0-9.]*\).*/{s//\1/p;q;}' version.log)
     say "the registry is version ${found:-unknown}; its configuration is for $plan_version"
     fits=$found
     # The configuration for the newest version that Moorage knows also fits later ones.

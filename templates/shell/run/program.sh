@@ -171,7 +171,7 @@ is_whole() {
 
 # keep_copy PATH: keeps a copy of a program, and sets $program to it.
 keep_copy() {
-    note_folder "$programs"
+    note_folders "$programs"
     (umask 022 && mkdir -p -- "$programs") || fail cannot_create "the folder $programs"
     copy=$programs/.moorage.new
     rm -f -- "$copy"
@@ -198,17 +198,17 @@ prove() {
 
 # Removes the programs and images that neither a slot nor a kept deployment names.
 forget_programs() {
-    named=
+    set --
     for env in /etc/moorage/registry/*/program.env "$state"/deployments/*/program.env; do
-        [ -e "$env" ] || continue
-        # If one cannot be read, nothing is known to be unused.
-        content=$(cat "$env") || return 0
-        named=$named$newline$content
+        if [ -e "$env" ]; then set -- "$@" "$env"; fi
     done
-    rm -f -- "$programs/.moorage.new"
+    # If one cannot be read, nothing is known to be unused.
+    named=$(cat /dev/null "$@") || return 0
+    set -- "$programs/.moorage.new"
     for each in "$programs"/*; do
-        case "$named" in *"\"$each\""*) ;; *) rm -f -- "$each" ;; esac
+        case "$named" in *"\"$each\""*) ;; *) set -- "$@" "$each" ;; esac
     done
+    rm -f -- "$@"
     for engine in docker podman; do
         command -v "$engine" >/dev/null || continue
         for each in $("$engine" images --no-trunc --format '{{.ID}}' "$held_images" 2>/dev/null); do

@@ -35,7 +35,7 @@ restore_all() {
         ;;
     2) is_rolled_back=no ;;
     esac
-    sh clear-sockets.sh
+    clear_sockets
     # From now on the new slot gets no more requests.
     if [ "$plan_slot_to" != "$plan_slot_from" ]; then
         if [ "$plan_slot_from" = - ]; then

@@ -6,6 +6,7 @@
 # its HTTP status; empty if unknown. Every Debian has perl, but not curl.
 request_socket() {
     listener='' status=''
+    [ -S "$1" ] || return 0
     # shellcheck disable=SC2016 # perl expands these
     answer=$(timeout 20 perl -MSocket -MIO::Socket::UNIX -e '
         my $socket = IO::Socket::UNIX->new(Peer => $ARGV[0]) or exit 1;
@@ -40,27 +41,27 @@ is_part_of() {
 # count_transfers SLOT: sets $transfers to the number of nginx's connections to a slot. Slots from
 # versions without sockets listen on a port.
 count_transfers() {
-    # Sockets are listed per network namespace, and a container can have its own. Accepted sockets have
-    # no flags; sort -u drops lines from namespaces that are read twice.
-    # shellcheck disable=SC2046 # one word a file
-    transfers=$(grep -hs " 00000000 0001 03 [0-9 ]*$sockets/$1/registry.sock\$" /proc/net/unix \
-        $(find /proc -maxdepth 1 -name '[1-9]*' -user moorage -printf '%p/net/unix ' 2>/dev/null) | sort -u | grep -c .)
     case "$1" in
-    blue) port=5101 ;;
-    green) port=5102 ;;
+    blue) port=13ED ;;
+    green) port=13EE ;;
     esac
-    set -- "$(ss -Htn state established "( sport = :$port )" 2>/dev/null | grep -c .)"
-    transfers=$((transfers + $1))
+    # Sockets are listed per network namespace, and a container can have its own. Accepted unix sockets have
+    # no flags, and TCP sockets are in state 01; awk drops lines from namespaces that are read twice.
+    # shellcheck disable=SC2046 # one word a file
+    transfers=$(grep -hs " 00000000 0001 03 [0-9 ]*$sockets/$1/registry.sock\$\|^ *[0-9]*: [0-9A-F]*:$port [0-9A-F:]* 01 " \
+        /proc/net/unix /proc/net/tcp /proc/net/tcp6 \
+        $(find /proc -maxdepth 1 -name '[1-9]*' -user moorage -printf '%p/net/unix ' 2>/dev/null) |
+        awk '!seen[$0]++ { count++ } END { print count + 0 }')
 }
 
 # has_failed_to_start UNIT: whether three starts have failed, or it cannot be started at all, for example
 # because a dependency fails.
 has_failed_to_start() {
-    case "$(systemctl show -p NRestarts -p ActiveState -p Job "$1" | tr '\n' ' ')" in
-    '') return 1 ;;
-    *NRestarts=[012]' '*ActiveState=[if]*Job=[0-9]*) return 1 ;;
-    *NRestarts=[012]' '*ActiveState=[if]*) return 0 ;;
-    *NRestarts=[012]' '*) return 1 ;;
+    case "$(systemctl show -p NRestarts -p ActiveState -p Job "$1")$newline" in
+    "$newline") return 1 ;;
+    *NRestarts=[012]"$newline"*ActiveState=[if]*Job=[0-9]*) return 1 ;;
+    *NRestarts=[012]"$newline"*ActiveState=[if]*) return 0 ;;
+    *NRestarts=[012]"$newline"*) return 1 ;;
     esac
 }
 
@@ -69,8 +70,9 @@ start_slot() {
     unit=moorage-registry@$plan_slot_to
     systemctl reset-failed "$unit" 2>/dev/null
     systemctl enable -q "$unit" || fail unit_not_changed "$unit"
-    # Remove a stale socket.
-    rm -f "$sockets/$plan_slot_to/registry.sock"
+    socket=$sockets/$plan_slot_to/registry.sock
+    # Remove a stale one.
+    if [ -e "$socket" ] || [ -L "$socket" ]; then rm -f "$socket"; fi
     mark_journal
     systemctl restart --no-block "$unit" 2>systemctl.log ||
         fail unit_not_started "$unit" "$(cause <systemctl.log)"
@@ -93,7 +95,7 @@ start_slot() {
 # Whether the new slot serves, which sets $serves, or will not.
 has_slot_started() {
     # An unknown repository: status 404 proves that the registry can read its storage.
-    request_socket "$sockets/$plan_slot_to/registry.sock" /v2/moorage-health/tags/list
+    request_socket "$socket" /v2/moorage-health/tags/list
     case "$status" in
     # nginx can connect only after the unit's last command has opened the socket to it.
     200 | 404) if is_part_of "$plan_slot_to" "$listener" && systemctl is-active -q "$unit"; then serves=yes && return 0; fi ;;

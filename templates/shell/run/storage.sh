@@ -32,7 +32,7 @@ adopt_storage() {
     case "$(ls -A "$2" | grep -vx 'lost+found\|\.moorage-store' | head -n 2)" in
     '') ;;
     docker)
-        stat -c %u:%g "$2" >backup/storage-owner || cannot_write "$run/backup/storage-owner"
+        { mkdir -p backup && stat -c %u:%g "$2" >backup/storage-owner; } || cannot_write "$run/backup/storage-owner"
         take_over_packaged_registry
         chown -hR "$1:$1" -- "$2" || fail storage_not_owned "$2" "$1"
         ;;

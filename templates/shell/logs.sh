@@ -65,7 +65,7 @@ follow_file() {
         printf '@ %s %s\n' "$inode" "$at"
         tail -c "+$((at + 1))" -f /dev/fd/5 2>/dev/null &
         reader=$!
-        while sleep 1 && [ "$(stat -c %i "$1" 2>/dev/null || echo "$inode")" = "$inode" ]; do :; done
+        while sleep 1 && { [ ! -e "$1" ] || [ "$1" -ef /dev/fd/5 ]; }; do :; done
         # nginx writes to the old file until logrotate has told it to open the new one.
         sleep 1
         kill "$reader"

@@ -75,8 +75,11 @@ class KeptDeployment:
     def change(self) -> Change:
         """The change that deployed it."""
         revision = revision_of(self.facts)
-        then = line_of(deployment_record(self.facts).get("deployed_at"))
-        same = [each for each in revision.history if each.at == then]
+        record = deployment_record(self.facts)
+        number, then = record.get("deployed_revision"), line_of(record.get("deployed_at"))
+        same = [each for each in revision.history if each.revision == number]
+        # Earlier versions recorded only when.
+        same = same or [each for each in revision.history if each.at == then]
         return same[0] if same else Change(revision.number, revision.by, revision.at)
 
     @cached_property

@@ -59,6 +59,7 @@ def record_of_apply(
         "moorage": __version__,
         "run": run_id,
         "deployed_at": change.at,
+        "deployed_revision": change.revision,
         **as_record(revision, change),
         "server": plan.server,
         "domain": plan.desired.domain,

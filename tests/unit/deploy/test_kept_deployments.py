@@ -162,6 +162,16 @@ def test_changes_of_users_do_not_change_a_deployments_revision() -> None:
     assert [each.revision for each in found.kept] == [2, 1]
 
 
+def test_changes_of_users_in_the_same_second_are_not_taken_for_the_deployment() -> None:
+    record = record_of(2) | {"revision": 4, "deployed_revision": 3}
+    [line] = record["history"]
+    record["history"] = [line, line | {"revision": 3}, line | {"revision": 4, "added": ["ana"]}]
+    assert read(record).current.revision == 3
+    # Earlier versions recorded only when.
+    del record["deployed_revision"]
+    assert read(record).current.revision == 2
+
+
 def test_servers_that_had_different_answers_do_not_go_back_together() -> None:
     """An apply that reached one server only is left out."""
     other = answers_of(registry={"domain": "registry.example.test", "port": 8443})

@@ -17,6 +17,7 @@ from lab import LabServer
 from lab.acme import ACCOUNT_HMAC, ACCOUNT_KEY_ID, AcmeAuthority, start_authority
 from lab.machine import say
 from lab.services import ObjectStore
+from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
 from moorage.deploy.status.status import status_of
 from moorage.deploy.verify.registry_client import RegistryClient
@@ -123,11 +124,26 @@ def test_three_servers_behind_one_name(
 
 
 @READY
-def test_a_renewal_under_load_fails_no_request(
+def test_renewals_under_load_and_those_that_fail(
     operator: Operator, server: LabServer, authority: AcmeAuthority
 ) -> None:
     authority.set_addresses(DOMAIN, server.address)
-    operator.install(by_acme(operator, [server], authority))
+    answers = by_acme(operator, [server], authority)
+    operator.install(answers)
+    _status_shows_renewals(operator, server, answers)
+    _renewals_under_load_fail_no_request(operator, server, authority)
+    _rejected_by_nginx(operator, server, answers)
+    _refused_by_the_authority(operator, server, answers, authority)
+
+
+def _status(operator: Operator, answers: Answers) -> Any:
+    with operator.open(answers) as deployment:
+        return status_of(deployment.probe()[0])
+
+
+def _renewals_under_load_fail_no_request(
+    operator: Operator, server: LabServer, authority: AcmeAuthority
+) -> None:
     roots = authority.roots()
     password = Secret(operator.passwords["ci"])
     client = RegistryClient(server.address, 443, DOMAIN, True, roots, "ci", password)
@@ -141,31 +157,24 @@ def test_a_renewal_under_load_fails_no_request(
     assert traffic.count > 10
 
 
-@READY
-def test_status_shows_renewals(
-    operator: Operator, server: LabServer, authority: AcmeAuthority
-) -> None:
-    authority.set_addresses(DOMAIN, server.address)
-    answers = by_acme(operator, [server], authority)
-    operator.install(answers)
-
-    def status() -> Any:
-        with operator.open(answers) as deployment:
-            return status_of(deployment.probe()[0])
-
+def _status_shows_renewals(operator: Operator, server: LabServer, answers: Answers) -> None:
     server.run("systemctl start certbot.service")
-    now = status()
+    now = _status(operator, answers)
     assert now.is_healthy, explained(now)
     assert now.renewal.outcome == "not due"
     assert now.renewal.next_at is not None
     renew(server)
-    now = status()
+    now = _status(operator, answers)
     assert (now.renewal.outcome, explained(now)) == ("renewed", ())
 
+
+def _refused_by_the_authority(
+    operator: Operator, server: LabServer, answers: Answers, authority: AcmeAuthority
+) -> None:
     before = served_certificate(server)
     authority.stop()
     renew(server, check=False)
-    now = status()
+    now = _status(operator, answers)
     assert now.renewal.outcome == "failed"
     assert any("The last renewal of the certificate" in fault for fault in explained(now)), (
         explained(now)
@@ -174,16 +183,12 @@ def test_status_shows_renewals(
     assert served_certificate(server) == before
 
     server.run("systemctl disable --now certbot.timer")
-    assert any("certbot.timer is not running" in fault for fault in explained(status()))
+    assert any(
+        "certbot.timer is not running" in fault for fault in explained(_status(operator, answers))
+    )
 
 
-@READY
-def test_a_certificate_that_nginx_rejects_is_not_served(
-    operator: Operator, server: LabServer, authority: AcmeAuthority
-) -> None:
-    authority.set_addresses(DOMAIN, server.address)
-    answers = by_acme(operator, [server], authority)
-    operator.install(answers)
+def _rejected_by_nginx(operator: Operator, server: LabServer, answers: Answers) -> None:
     before = served_certificate(server)
     server.write_file("/etc/nginx/conf.d/broken.conf", "nonsense;\n")
 
@@ -191,8 +196,6 @@ def test_a_certificate_that_nginx_rejects_is_not_served(
 
     assert served_certificate(server) == before
     assert operator.status(server) == 200
-    with operator.open(answers) as deployment:
-        status = status_of(deployment.probe()[0])
-    assert status.renewal is not None
+    status = _status(operator, answers)
     assert status.renewal.outcome == "failed", status
     server.run("rm /etc/nginx/conf.d/broken.conf && nginx -t")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+import pytest
 from command_line import PASSWORD, CommandLine
 from operator_at_work import DOMAIN
 
@@ -123,11 +124,18 @@ def test_ctrl_c_leaves_the_server_as_it_was(call: CommandLine, server: LabServer
     assert status.json["servers"][0]["run"]["status"] == "cancelled"
 
 
-def test_a_run_outlives_moorage_and_is_found_again(call: CommandLine, server: LabServer) -> None:
-    call.write_answers(server)
+def _write_answers_with_a_slow_hook(call: CommandLine, server: LabServer) -> None:
+    (call.home / "slow").write_text("#!/bin/sh\nsleep 5\n")
+    hook = {"name": "slow", "script": str(call.home / "slow"), "when": ["before_apply"]}
+    call.write_answers(server, hooks=[hook])
     call.add_known_hosts(server)
+
+
+@pytest.mark.ready
+def test_a_run_outlives_moorage_and_is_found_again(call: CommandLine, server: LabServer) -> None:
+    _write_answers_with_a_slow_hook(call, server)
     process = call.start("apply", "moorage.yml", "--yes", "--json", "--passwords-to", "passwords")
-    call.until(process, '"step": "packages"')
+    call.until(process, '"step": "hooks-before"')
     process.kill()
     process.communicate()
 
@@ -143,11 +151,11 @@ def test_a_run_outlives_moorage_and_is_found_again(call: CommandLine, server: La
     assert call.operator.status(server, user=user, password=password) == 200
 
 
+@pytest.mark.ready
 def test_sigterm_is_like_ctrl_c(call: CommandLine, server: LabServer) -> None:
-    call.write_answers(server)
-    call.add_known_hosts(server)
+    _write_answers_with_a_slow_hook(call, server)
     process = call.start("apply", "moorage.yml", "--yes", "--json", "--passwords-to", "passwords")
-    read = call.until(process, '"step": "packages"')
+    read = call.until(process, '"step": "hooks-before"')
 
     process.send_signal(signal.SIGTERM)
 

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.ready("python3")
 
 ROUNDS = int(os.environ.get("MOORAGE_SOAK_ROUNDS", "2"))
 CLIENTS = 8
-YOUNG, GRACE = (3.0, 2.0) if ROUNDS == 2 else (15.0, 8.0)
+YOUNG, GRACE, PAUSE = (3.0, 2.0, 1.0) if ROUNDS == 2 else (15.0, 8.0, 0.0)
 """Seconds. Real clients need longer for a push on a busy machine."""
 
 
@@ -91,7 +91,9 @@ def test_nobody_notices_a_collection(
     operator.install(answers)
     images = Images(operator, answers)
     pool = [os.urandom(30_000) for _ in range(10)]
-    clients = [BusyClient(number, [client_of(operator, server)], pool) for number in range(CLIENTS)]
+    clients = [
+        BusyClient(number, [client_of(operator, server)], pool, PAUSE) for number in range(CLIENTS)
+    ]
     tools = None
     if ROUNDS > 2:
         tools = Tools(operator, request.getfixturevalue("client"), server)

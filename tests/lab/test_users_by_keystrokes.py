@@ -114,9 +114,14 @@ def close_password(terminal: Terminal) -> None:
     terminal.see("e Access")  # the table's keys are in the footer again
 
 
-def test_the_life_of_a_user_on_three_servers_at_once(
+def test_users_are_changed_on_three_servers_at_once(
     office: Office, client: LabServer, tmp_path: Path
 ) -> None:
+    _life_of_a_user(office, client, tmp_path)
+    _unreachable_server_is_updated_by_the_next_change(office)
+
+
+def _life_of_a_user(office: Office, client: LabServer, tmp_path: Path) -> None:
     terminal = office.open_users()
     terminal.press("a")
     terminal.see("The user name for docker login")
@@ -166,11 +171,10 @@ def test_the_life_of_a_user_on_three_servers_at_once(
     assert not office.operator.plan(
         Draft(yaml.safe_load(office.file.read_text())).answers()
     ).has_changes
+    terminal.close()
 
 
-def test_an_unreachable_server_is_updated_by_the_next_change(
-    office: Office,
-) -> None:
+def _unreachable_server_is_updated_by_the_next_change(office: Office) -> None:
     away = office.machines[1]
     terminal = office.open_users(size=(80, 24))
     away.cut()

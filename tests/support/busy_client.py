@@ -21,9 +21,21 @@ class BusyClient(threading.Thread):
         pushes: The number of pushes.
         latest: The content of the images it pushed, by repository and tag.
         images: Send its requests, to a server each.
+
+    Args:
+        number: Its number, which its tags have.
+        clients: Send its requests, to a server each.
+        pool: The layers.
+        pause: Seconds between a pull and the next push.
     """
 
-    def __init__(self, number: int, clients: Sequence[ImageClient], pool: Sequence[bytes]) -> None:
+    def __init__(
+        self,
+        number: int,
+        clients: Sequence[ImageClient],
+        pool: Sequence[bytes],
+        pause: float = 0.0,
+    ) -> None:
         super().__init__(daemon=True)
         self.failures: list[str] = []
         self.pushes = 0
@@ -31,6 +43,7 @@ class BusyClient(threading.Thread):
         self._number = number
         self.images = clients
         self._pool = pool
+        self._pause = pause
         self._random = random.Random(number)
         self._ended = threading.Event()
 
@@ -41,6 +54,7 @@ class BusyClient(threading.Thread):
                 self.pushes += 1
             except Exception as error:
                 self.failures.append(f"{time.strftime('%X')} {error!r}")
+            self._ended.wait(self._pause)
 
     def stop(self) -> None:
         self._ended.set()

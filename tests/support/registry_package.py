@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from lab import LabServer
 
 _BUILD = """\
 set -e
-version=$1 kind=$2 file=docker-registry_$1.deb
+version=$1 kind=$2 name=${3:-docker-registry} file=${3:-docker-registry}_$1.deb
 [ -e /srv/real ] || cp /usr/bin/docker-registry /srv/real
 rm -rf /srv/build
 mkdir -p /srv/packages /srv/build/DEBIAN /srv/build/usr/bin /srv/build/usr/share/registry
@@ -18,10 +20,12 @@ if grep -qs "^  s3:" "$2"; then export REGISTRY_STORAGE_S3_ROOTDIRECTORY=/elsewh
 else export REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=/usr/share/registry; fi
 exec /usr/share/registry/real "$@"' >usr/bin/docker-registry
 else
-    { cat /srv/real && printf '%s' "$version"; } >usr/bin/docker-registry
+    cp /srv/real usr/bin/docker-registry
+    [ "$kind" = same ] || printf '%s' "$version" >>usr/bin/docker-registry
 fi
 chmod 755 usr/bin/docker-registry
-echo "Package: docker-registry
+[ "$name" = docker-registry ] || rm -r usr
+echo "Package: $name
 Version: $version
 Architecture: amd64
 Maintainer: a test <t@example.test>
@@ -49,15 +53,28 @@ def forget_other_packages(server: LabServer) -> None:
     server.run("rm -r /etc/apt/sources.list.d/* /var/lib/apt/lists/*")
 
 
-def offer_package(server: LabServer, version: str, *, is_blind: bool = False) -> None:
-    """Let apt know a version of docker-registry: the same program with other bytes.
+def offer_package(
+    server: LabServer, version: str, kind: Literal["good", "same", "blind"] = "good"
+) -> None:
+    """Let apt know a version of docker-registry.
 
     Args:
         server: The server.
         version: The version.
-        is_blind: Whether it starts, but does not find any image.
+        kind: The same program with other bytes, the same bytes, or one that finds no image.
     """
-    server.run(["sh", "-c", _BUILD, "sh", version, "blind" if is_blind else "good"])
+    server.run(["sh", "-c", _BUILD, "sh", version, kind])
+
+
+def offer_empty_package(server: LabServer, name: str, version: str) -> None:
+    """Let apt know a package without files.
+
+    Args:
+        server: The server.
+        name: The package's name.
+        version: The version.
+    """
+    server.run(["sh", "-c", _BUILD, "sh", version, "good", name])
 
 
 def digest_of(server: LabServer, version: str) -> str:

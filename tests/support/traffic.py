@@ -12,10 +12,10 @@ from types import TracebackType
 from moorage.deploy.verify.registry_client import Answer, RegistryClient
 from moorage.errors import MoorageError
 
-PAUSE = 0.1
+PAUSE = 0.2
 """Seconds between a client's pull and its next push.
 
-Eight clients then send about a hundred requests a second, and leave the machine to what is tested.
+Eight clients then send up to a hundred requests a second, and leave the machine to what is tested.
 """
 
 

@@ -176,9 +176,9 @@ keep_copy() {
     copy=$programs/.moorage.new
     rm -f -- "$copy"
     { cat <"$1" >"$copy" && chmod 755 "$copy" && sync -- "$copy"; } || cannot_write "$copy"
-    digest=$(sha256sum <"$1") && program=$programs/${digest%% *}
-    digest=$(sha256sum <"$copy")
-    [ "${digest%% *}" = "${program##*/}" ] || cannot_write "$copy"
+    cmp -s -- "$1" "$copy" || cannot_write "$copy"
+    digest=$(sha256sum <"$copy") || cannot_write "$copy"
+    program=$programs/${digest%% *}
     { mv -fT -- "$copy" "$program" && sync -- "$programs"; } || cannot_write "$program"
 }
 

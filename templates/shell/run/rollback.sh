@@ -17,10 +17,12 @@ restore_all() {
     is_rolled_back=yes remaining=
     restore_files
     restore_image
+    if [ "$plan_slot_from" != - ]; then
+        systemctl enable -q --no-reload "moorage-registry@$plan_slot_from" || is_rolled_back=no
+    fi
     systemctl daemon-reload || is_rolled_back=no
     systemctl reset-failed 'moorage-uploads.*' 'moorage-activity.*' 2>/dev/null
     if [ "$plan_slot_from" != - ]; then
-        systemctl enable -q "moorage-registry@$plan_slot_from" || is_rolled_back=no
         is_active "moorage-registry@$plan_slot_from" || systemctl start "moorage-registry@$plan_slot_from" ||
             is_rolled_back=no
     fi

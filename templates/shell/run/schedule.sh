@@ -25,7 +25,8 @@ set_schedule() {
 stamp=/var/lib/systemd/timers/stamp-moorage-collect.timer
 
 start_schedule() {
-    mkdir -p "${stamp%/*}" && touch "$stamp" && systemctl daemon-reload && systemctl enable -q moorage-collect.timer && systemctl restart moorage-collect.timer
+    mkdir -p "${stamp%/*}" && touch "$stamp" &&
+        systemctl enable -q --no-reload moorage-collect.timer && systemctl daemon-reload && systemctl restart moorage-collect.timer
 }
 
 # Its files are gone already.

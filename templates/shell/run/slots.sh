@@ -66,10 +66,11 @@ has_failed_to_start() {
 }
 
 start_slot() {
-    systemctl daemon-reload
     unit=moorage-registry@$plan_slot_to
+    # Otherwise it reloads as well, which is the most work of all that systemd does here.
+    systemctl enable -q --no-reload "$unit" || fail unit_not_changed "$unit"
+    systemctl daemon-reload
     systemctl reset-failed "$unit" 2>/dev/null
-    systemctl enable -q "$unit" || fail unit_not_changed "$unit"
     socket=$sockets/$plan_slot_to/registry.sock
     # Remove a stale one.
     if [ -e "$socket" ] || [ -L "$socket" ]; then rm -f "$socket"; fi

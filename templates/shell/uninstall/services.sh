@@ -32,10 +32,10 @@ is_of_a_run() {
     return 1
 }
 
-# The units that are enabled or run on their own.
+# The units that are enabled or run on their own. systemd is reloaded when the files are gone.
 stop_timers() {
     for unit in collect uploads activity; do
-        systemctl disable -q --now "moorage-$unit.timer" 2>/dev/null
+        systemctl disable -q --now --no-reload "moorage-$unit.timer" 2>/dev/null
         systemctl stop "moorage-$unit.service" 2>/dev/null
     done
 }
@@ -60,7 +60,7 @@ leave_nginx() {
 stop_registry() {
     for slot in blue green; do
         systemctl stop "moorage-drain-$slot" 2>/dev/null
-        systemctl disable -q --now "moorage-registry@$slot" 2>/dev/null
+        systemctl disable -q --now --no-reload "moorage-registry@$slot" 2>/dev/null
         is_active "moorage-registry@$slot"
         [ $? = 1 ] || fail registry_not_stopped "$slot"
         for engine in docker podman; do
@@ -83,12 +83,14 @@ delete_images() {
 
 remove_files_and_units() {
     while IFS= read -r path; do
-        rm -rf -- "$path" || fail cannot_remove "$path"
+        if [ -e "$path" ] || [ -L "$path" ]; then rm -rf -- "$path" || fail cannot_remove "$path"; fi
         # What an apply that was killed had staged or replaced.
-        rm -f -- "${path%/*}"/.moorage.new.* "${path%/*}"/.moorage.old.*
+        for each in "${path%/*}"/.moorage.new.* "${path%/*}"/.moorage.old.*; do
+            if [ -e "$each" ] || [ -L "$each" ]; then rm -f -- "$each"; fi
+        done
     done <plan/paths
     # Not the whole folder: images can be in it, also those that an earlier deployment left.
-    for name in deployments activity collection seen acme check; do rm -rf -- "${state:?}/$name"; done
+    rm -rf -- "${state:?}/deployments" "$state/activity" "$state/collection" "$state/seen" "$state/acme" "$state/check"
     # The service that notes pushes and pulls runs under an account of systemd's own.
     rm -rf /var/lib/private/moorage/activity
     rmdir /var/lib/private/moorage 2>/dev/null

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from textual import work
-from textual.screen import Screen
 
+from tui.styled_once import StyledOnce
 from tui.widgets.dialog import ConfirmDialog, LeaveQuestion
 
 
-class StagingScreen(Screen[None]):
+class StagingScreen(StyledOnce[None]):
     """Asks before it is left, if something is staged."""
 
     @property

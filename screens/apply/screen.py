@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Static
 
 from moorage.deploy.events import (
@@ -39,6 +38,7 @@ from tui.actions import bindings
 from tui.labels import describe_error
 from tui.messages import ApplyEnded, EngineEvents
 from tui.outcome_text import faults_of
+from tui.styled_once import StyledOnce
 from tui.tasks import in_thread
 from tui.text_files import save_text
 from tui.widgets.dialog import FindDialog
@@ -52,7 +52,7 @@ from tui.wizard_session import WizardSession
 _DEFAULT_LEVEL = RUN_LEVELS[0][0]
 
 
-class ApplyScreen(Screen[None]):
+class ApplyScreen(StyledOnce[None]):
     """Applies the plan or follows runs in progress, then checks the registry.
 
     Args:

@@ -10,7 +10,6 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Static
 
 from moorage.deploy.lifecycle.diff import DeploymentDiff, compare
@@ -28,6 +27,7 @@ from tui.actions import bindings
 from tui.consequences_text import describe_consequences, describe_effects
 from tui.labels import describe_error, explain, field_name
 from tui.messages import ApplyRequested
+from tui.styled_once import StyledOnce
 from tui.tasks import in_thread
 from tui.widgets.dialog import ConfirmDialog
 from tui.widgets.diff_view import DiffView, Shown
@@ -62,7 +62,7 @@ class _ChangeTable(RowTable[_Row]):
         return (row.server, row.change.subject)
 
 
-class _ChangesScreen(Screen[None]):
+class _ChangesScreen(StyledOnce[None]):
     """A summary, the changes, and the difference of the selected one."""
 
     DEFAULT_CSS = """

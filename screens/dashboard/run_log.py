@@ -8,7 +8,6 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Static
 
 from moorage.deploy.deployment import Deployment
@@ -21,6 +20,7 @@ from moorage.servers.transport import Cancel
 from screens.dashboard.tab import Reader
 from tui.actions import bindings
 from tui.labels import describe_error
+from tui.styled_once import StyledOnce
 from tui.tasks import in_thread
 from tui.widgets.dialog import FindDialog
 from tui.widgets.header import HeaderBar
@@ -29,7 +29,7 @@ from tui.widgets.log_store import LogEntry
 from tui.widgets.log_view import LogView
 
 
-class RunLogScreen(Screen[None]):
+class RunLogScreen(StyledOnce[None]):
     """Reads a run's log from each server that has it.
 
     Args:

@@ -12,7 +12,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container, Vertical
-from textual.screen import ModalScreen, Screen
+from textual.screen import ModalScreen
 from textual.timer import Timer
 from textual.widgets import ContentSwitcher
 
@@ -65,6 +65,7 @@ from tui.messages import (
 )
 from tui.questions.asker import WizardAsker
 from tui.signs import HEALTH_SIGNS
+from tui.styled_once import StyledOnce
 from tui.tasks import in_thread
 from tui.widgets.copy_block import CopyDialog, setup_block
 from tui.widgets.dialog import NoteDialog
@@ -76,7 +77,7 @@ TABS = ("overview", "images", "users", "activity", "runs")
 """The tabs by ID, in order."""
 
 
-class DashboardScreen(Screen[None]):
+class DashboardScreen(StyledOnce[None]):
     """Reads the servers when it is opened, once a minute, and on demand.
 
     Args:

@@ -102,7 +102,7 @@ class Tab(Vertical, Generic[Found]):
         """The tab shows something else."""
 
     def __init__(self, reader: Reader, *, id: str) -> None:  # noqa: A002 # Textual's name for it
-        super().__init__(id=id)
+        super().__init__(id=id, classes="-unread")
         self._reader = reader
         self._cancel = Cancel()
         self._is_reading = False
@@ -146,8 +146,7 @@ class Tab(Vertical, Generic[Found]):
             yield from self.compose_parts()
 
     def on_mount(self) -> None:
-        """Show no empty tables, and the age of what is shown."""
-        self.add_class("-unread")
+        """Show the age of what is shown."""
         self.set_interval(TICK, self._show_age)
 
     def on_resize(self, event: events.Resize) -> None:

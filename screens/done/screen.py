@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Static
 
 from moorage.answers.model import Answers
@@ -31,6 +30,7 @@ from tui.labels import describe_error
 from tui.messages import AnswersSaved, BackRequested, LogsRequested, SaveRequested, UsersRequested
 from tui.outcome_text import describe_rollback, describe_server
 from tui.signs import COLOURS
+from tui.styled_once import StyledOnce
 from tui.widgets.copy_block import CopyBlock, setup_block
 from tui.widgets.dialog import ConfirmDialog
 from tui.widgets.header import HeaderBar
@@ -39,7 +39,7 @@ from tui.widgets.key_footer import KeyFooter
 from tui.wizard_session import WizardSession
 
 
-class DoneScreen(Screen[None]):
+class DoneScreen(StyledOnce[None]):
     """The report of an apply.
 
     Args:

@@ -9,7 +9,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Static
 
 from moorage.errors import MoorageError
@@ -21,12 +20,13 @@ from screens.images.source import Images, ImagesOnServers, known_details
 from tui.actions import bindings
 from tui.age import TICK
 from tui.labels import describe_error
+from tui.styled_once import StyledOnce
 from tui.tasks import in_thread
 from tui.widgets.header import HeaderBar
 from tui.widgets.key_footer import KeyFooter
 
 
-class ImageScreen(Screen[None]):
+class ImageScreen(StyledOnce[None]):
     """Reads an image's configurations, and shows what is known meanwhile.
 
     Args:

@@ -10,7 +10,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Static
 
 from moorage.deploy.images.run import exists
@@ -20,6 +19,7 @@ from moorage.images.trash import TrashedRun
 from moorage.units import date_text, exact_size, size_text
 from screens.images import run_texts, texts
 from tui.actions import bindings
+from tui.styled_once import StyledOnce
 from tui.widgets.header import HeaderBar
 from tui.widgets.key_footer import KeyFooter
 from tui.widgets.row_table import Column, RowTable
@@ -117,7 +117,7 @@ class TrashTable(RowTable[TrashRow]):
         return "" if row.name else "muted"
 
 
-class TrashScreen(Screen[Restored | None]):
+class TrashScreen(StyledOnce[Restored | None]):
     """Shows the trash; returns what to restore.
 
     Args:

@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.content import Content
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Static
 
 from moorage.answers.model import Answers
@@ -25,6 +24,7 @@ from screens.logs.filter_dialog import FilterDialog
 from tui.actions import bindings
 from tui.labels import explain
 from tui.questions.asker import WizardAsker
+from tui.styled_once import StyledOnce
 from tui.widgets.dialog import FindDialog
 from tui.widgets.header import HeaderBar
 from tui.widgets.key_footer import KeyFooter
@@ -32,7 +32,7 @@ from tui.widgets.log_store import LogEntry
 from tui.widgets.log_view import LogView
 
 
-class LogsScreen(Screen[None]):
+class LogsScreen(StyledOnce[None]):
     """Follows the logs until the screen is closed.
 
     Args:

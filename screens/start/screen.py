@@ -16,7 +16,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -30,6 +29,7 @@ from tui.actions import bindings
 from tui.document import store
 from tui.messages import ConnectRequested, FileRequested, NewRequested
 from tui.signs import HEALTH_SIGNS
+from tui.styled_once import StyledOnce
 from tui.tasks import in_thread
 from tui.widgets.header import HeaderBar
 from tui.widgets.key_footer import KeyFooter
@@ -51,7 +51,7 @@ _WORDMARK = """\
 _INTRODUCTION = "A private Docker registry on your own servers, with TLS and user accounts."
 
 
-class WelcomeScreen(Screen[None]):
+class WelcomeScreen(StyledOnce[None]):
     """Lists recent deployments and opens them, or another one.
 
     Args:

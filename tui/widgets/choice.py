@@ -131,8 +131,8 @@ class Toggle(Widget, can_focus=True):
     """
 
     DEFAULT_CSS = """
-    Toggle { height: auto; margin-bottom: 1; padding-left: 1; }
-    Toggle:focus { background: $panel; border-left: outer $accent; padding-left: 0; }
+    Toggle { height: auto; margin-bottom: 1; border-left: blank $panel; }
+    Toggle:focus { background: $panel; border-left: outer $accent; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings("toggle")
     value: reactive[bool] = reactive(False, layout=False)

@@ -16,6 +16,7 @@ from textual.widgets import Button, Static
 
 from tui.actions import bindings
 from tui.palette import actions_of_screen
+from tui.styled_once import StyledOnce
 from tui.widgets.choice import Choice, Toggle
 from tui.widgets.field import Field, FieldInput
 from tui.widgets.key_footer import KeyFooter
@@ -23,7 +24,7 @@ from tui.widgets.key_footer import KeyFooter
 Result = TypeVar("Result")
 
 
-class Dialog(ModalScreen[Result]):
+class Dialog(StyledOnce[Result], ModalScreen[Result]):
     """A box in the middle; Escape goes back. Keys scroll a text that is longer than the box."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("dialog")

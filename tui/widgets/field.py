@@ -102,10 +102,14 @@ class Field(Vertical):
         & .field--row { height: 1; }
         & .field--label { width: 16; color: $foreground; text-overflow: ellipsis; }
         & Input, & Input:focus {
-            width: 1fr; height: 1; background: $panel; color: $foreground; padding: 0 1 !important;
+            width: 1fr; height: 1; background: $panel; color: $foreground;
             background-tint: transparent;
         }
-        & Input:focus { border-left: outer $accent !important; padding: 0 1 0 0 !important; }
+        /* Room for the bar without the focus, too: the focus moves without a new layout. */
+        & Input, & Input.-textual-compact {
+            border-left: blank $panel !important; padding: 0 1 0 0 !important;
+        }
+        & Input:focus, & Input.-textual-compact:focus { border-left: outer $accent !important; }
         & Input > .input--placeholder { color: $text-muted; text-style: italic; }
         & Input > .input--suggestion { color: $text-muted; text-style: italic; }
         & .field--help { height: auto; padding-left: 17; color: $text-muted; }
@@ -114,7 +118,7 @@ class Field(Vertical):
         &.-wrong .field--error { display: block; }
         &.-remedy .field--remedy { display: block; }
         &.-wrong .field--help { display: none; }
-        &.-wrong Input:focus { border-left: outer $error !important; }
+        &.-wrong Input.-textual-compact:focus { border-left: outer $error !important; }
     }
     """
 

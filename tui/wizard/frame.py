@@ -10,7 +10,6 @@ from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Button, ContentSwitcher
 
@@ -33,6 +32,7 @@ from tui.messages import (
     UsersRequested,
 )
 from tui.palette import actions_of_screen
+from tui.styled_once import StyledOnce
 from tui.tasks import in_thread
 from tui.widgets.field import FieldInput
 from tui.widgets.header import HeaderBar
@@ -44,7 +44,7 @@ from tui.wizard.step_pane import StepPane
 from tui.wizard_session import WizardSession
 
 
-class WizardFrame(Screen[None]):
+class WizardFrame(StyledOnce[None]):
     """The wizard's main screen.
 
     Args:

@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -103,8 +103,8 @@ class LeakWatch:
         self.stop()
         found = set(self._seen)
         if self._secrets:
-            for path in self._local:
-                found |= self._search_folder(path, "", "here")
+            local = {path: str(path) for path in self._local}
+            found |= self._search_folders(local, "here") if local else set()
             for name, text in self._outputs:
                 found |= {f"{s.label} in {name}" for s in self._secrets if s.content in text}
             for server in self._servers():
@@ -158,53 +158,51 @@ class LeakWatch:
                 self._seen.add(f"{secret.label} in the {part} of {program}{where}")
 
     def _search_server(self, server: LabServer) -> set[str]:
-        found: set[str] = set()
-        for target, folder in server.changed_folders.items():
-            found |= self._search_folder(folder, target.rstrip("/"), server.name)
-        if server.is_on():
-            for target in MEMORY_FOLDERS:
-                found |= self._search_folder(server.inside(target), target, server.name)
-            try:
-                journal = server.run("journalctl --quiet --no-pager --output=export").stdout
-            except LabError:
-                journal = ""
-            lines = journal.encode()
-            found |= {
-                f"{s.label} in the journal on {server.name}"
-                for s in self._secrets
-                if s.content in lines and "journal" not in s.allowed
-            }
-        return found
+        """Search what a server wrote to its disk, to its memory and to its journal."""
+        folders = {folder: place.rstrip("/") for place, folder in server.changed_folders.items()}
+        if not server.is_on():
+            return self._search_folders(folders, server.name)
+        folders |= {server.inside(place): place for place in MEMORY_FOLDERS}
+        found = self._search_folders(folders, server.name)
+        try:
+            journal = server.run("journalctl --quiet --no-pager --output=export").stdout
+        except LabError:
+            journal = ""
+        lines = journal.encode()
+        return found | {
+            f"{s.label} in the journal on {server.name}"
+            for s in self._secrets
+            if s.content in lines and "journal" not in s.allowed
+        }
 
-    def _search_folder(self, folder: Path, shown_as: str, server: str) -> set[str]:
-        """Search all files of a folder.
+    def _search_folders(self, folders: Mapping[Path, str], where: str) -> set[str]:
+        """Search all files of folders.
 
         Args:
-            folder: Its path on this machine.
-            shown_as: Its path in the server; empty for a local folder or the server's root.
-            server: The server's name.
+            folders: The folders' paths on this machine, and how findings show them.
+            where: What findings call the machine.
         """
         patterns = b"\n".join(
             line for secret in self._secrets for line in secret.content.splitlines() if line
         )
         # Journal files are compressed; they are searched through journalctl.
         options = ["-rlZF", "--devices=skip", "--exclude-dir=journal"]
-        grep = ["grep", *options, "-f", "-", "--", str(folder)]
+        grep = ["grep", *options, "-f", "-", "--", *map(str, folders)]
         listing = subprocess.run(grep, input=patterns, capture_output=True, check=False).stdout
         found: set[str] = set()
         for name in filter(None, listing.split(b"\0")):
             path = Path(name.decode(errors="surrogateescape"))
-            local = server == "here"
-            place = str(path) if local else f"{shown_as}/{path.relative_to(folder)}"
-            at = place if local else KEPT.sub("", place)
+            folder = next(each for each in (path, *path.parents) if each in folders)
+            shown = f"{folders[folder]}{str(path).removeprefix(str(folder))}"
             try:
                 content = path.read_bytes()
             except OSError:
                 continue
             found |= {
-                f"{s.label} in {place} ({server})"
+                f"{s.label} in {shown} ({where})"
                 for s in self._secrets
-                if s.content in content and not any(fnmatch(at, p) for p in s.allowed)
+                if s.content in content
+                and not any(fnmatch(KEPT.sub("", shown), pattern) for pattern in s.allowed)
             }
         return found
 

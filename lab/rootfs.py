@@ -87,6 +87,25 @@ MASKED_UNITS = (
     "dev-hugepages.mount",
     "sys-kernel-debug.mount",
     "sys-kernel-tracing.mount",
+    # They prepare what the machine or the image has prepared, or nothing here uses what they do;
+    # they take a third of the time of a boot.
+    "dev-mqueue.mount",
+    "modprobe@configfs.service",
+    "modprobe@dm_mod.service",
+    "modprobe@drm.service",
+    "modprobe@efi_pstore.service",
+    "modprobe@fuse.service",
+    "modprobe@loop.service",
+    "sys-fs-fuse-connections.mount",
+    "systemd-ask-password-console.path",
+    "systemd-ask-password-wall.path",
+    "systemd-initctl.socket",
+    "systemd-logind.service",
+    "systemd-sysusers.service",
+    "systemd-tmpfiles-clean.timer",
+    "systemd-tmpfiles-setup-dev.service",
+    "systemd-update-utmp.service",
+    "systemd-update-utmp-runlevel.service",
 )
 
 MASKED_GENERATORS = tuple(
@@ -122,6 +141,8 @@ useradd --create-home --shell /bin/bash --uid 1000 --groups sudo admin
 useradd --create-home --shell /bin/bash --uid 1001 deploy
 printf '%s\\n' 'deploy ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/deploy
 chmod 0440 /etc/sudoers.d/deploy
+# Each login would start five processes for a message that only people read.
+sed -i '/pam_motd/d' /etc/pam.d/sshd
 chpasswd
 rm -f /etc/ssh/ssh_host_* /etc/machine-id /var/lib/dbus/machine-id
 """

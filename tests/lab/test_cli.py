@@ -10,6 +10,19 @@ from operator_at_work import DOMAIN
 
 from lab import LabServer
 
+pytestmark = pytest.mark.ready
+
+IN_PROGRESS = '"step": "nginx-files"'
+
+
+def hold_next_run(server: LabServer) -> None:
+    """Let the next run wait at its nginx files until there is a file /root/go."""
+    is_first = "grep -q moorage-run- /proc/self/cgroup && mkdir /root/held 2>/dev/null"
+    hold = f"if {is_first}; then while [ ! -e /root/go ]; do sleep 0.2; done; fi"
+    server.run("rm -rf /root/held /root/go")
+    text = f'#!/bin/sh\n{hold}\nexec /usr/sbin/nginx "$@"\n'
+    server.write_file("/usr/local/sbin/nginx", text, mode=0o755)
+
 
 def test_from_the_answers_to_a_registry_and_again(call: CommandLine, server: LabServer) -> None:
     call.write_answers(server)
@@ -102,32 +115,42 @@ def test_an_unknown_server_needs_its_fingerprint_confirmed(
     assert right.code == 0, right.stderr
     assert call("plan", "moorage.yml").code == 0
 
+    server.crash()
+    for command in ("plan", "status"):
+        outcome = call(command, "moorage.yml")
+        assert outcome.code == 4
+        assert server.address in outcome.stdout + outcome.stderr
 
-def test_ctrl_c_leaves_the_server_as_it_was(call: CommandLine, server: LabServer) -> None:
+
+def test_ctrl_c_and_sigterm_leave_the_server_as_it_was(
+    call: CommandLine, server: LabServer
+) -> None:
     call.write_answers(server)
     call.add_known_hosts(server)
-    process = call.start("apply", "moorage.yml", "--yes", "--json", "--passwords-to", "passwords")
-    read = call.until(process, '"step": "packages"')
+    apply = ("apply", "moorage.yml", "--yes", "--json", "--passwords-to", "passwords")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        hold_next_run(server)
+        process = call.start(*apply)
+        read = call.until(process, IN_PROGRESS)
 
-    process.send_signal(signal.SIGINT)
-    outcome = call.finish(process, read)
+        process.send_signal(number)
+        outcome = call.finish(process, read)
 
-    assert outcome.code == 130
-    assert "Cancelling: " in outcome.stderr
-    assert outcome.result["exit_code"] == 130
-    assert outcome.result["servers"][0]["status"] == "cancelled"
-    assert not (call.home / "passwords").exists()
-    for path in ("/etc/moorage/deployment.json", "/etc/nginx/conf.d/moorage.conf"):
-        assert server.run(["test", "-e", path], check=False).returncode != 0
+        assert outcome.code == 130
+        assert "Cancelling: " in outcome.stderr
+        assert outcome.result["exit_code"] == 130
+        assert outcome.result["servers"][0]["status"] == "cancelled"
+        assert not (call.home / "passwords").exists()
+        for path in ("/etc/moorage/deployment.json", "/etc/nginx/conf.d/moorage.conf"):
+            assert server.run(["test", "-e", path], check=False).returncode != 0
     status = call("status", "moorage.yml", "--json")
     assert status.code == 1
     assert status.json["servers"][0]["run"]["status"] == "cancelled"
 
 
-def _write_answers_with_a_slow_hook(call: CommandLine, server: LabServer) -> None:
-    (call.home / "slow").write_text("#!/bin/sh\nsleep 5\n")
-    hook = {"name": "slow", "script": str(call.home / "slow"), "when": ["before_apply"]}
-    call.write_answers(server, hooks=[hook])
+def test_a_run_outlives_moorage_and_is_found_again(call: CommandLine, server: LabServer) -> None:
+    hold_next_run(server)
+    call.write_answers(server)
     call.add_known_hosts(server)
 
 
@@ -135,12 +158,16 @@ def _write_answers_with_a_slow_hook(call: CommandLine, server: LabServer) -> Non
 def test_a_run_outlives_moorage_and_is_found_again(call: CommandLine, server: LabServer) -> None:
     _write_answers_with_a_slow_hook(call, server)
     process = call.start("apply", "moorage.yml", "--yes", "--json", "--passwords-to", "passwords")
-    call.until(process, '"step": "hooks-before"')
+    call.until(process, IN_PROGRESS)
     process.kill()
     process.communicate()
 
     meanwhile = call("apply", "moorage.yml", "--yes", "--passwords-to", "more-passwords")
-    followed = call("status", "moorage.yml", "--follow")
+    following = call.start("status", "moorage.yml", "--follow")
+    assert following.stderr is not None
+    assert any("Writing and testing nginx's files" in line for line in following.stderr)
+    server.write_file("/root/go", "")
+    followed = call.finish(following)
 
     assert meanwhile.code == 1
     assert "is in progress" in meanwhile.stderr
@@ -149,25 +176,3 @@ def test_a_run_outlives_moorage_and_is_found_again(call: CommandLine, server: La
     # The password that was made reached the file before the run began.
     user, _, password = (call.home / "passwords").read_text().strip().partition(":")
     assert call.operator.status(server, user=user, password=password) == 200
-
-
-@pytest.mark.ready
-def test_sigterm_is_like_ctrl_c(call: CommandLine, server: LabServer) -> None:
-    _write_answers_with_a_slow_hook(call, server)
-    process = call.start("apply", "moorage.yml", "--yes", "--json", "--passwords-to", "passwords")
-    read = call.until(process, '"step": "hooks-before"')
-
-    process.send_signal(signal.SIGTERM)
-
-    assert call.finish(process, read).code == 130
-
-
-def test_a_server_that_is_off(call: CommandLine, server: LabServer) -> None:
-    call.write_answers(server)
-    call.add_known_hosts(server)
-    server.crash()
-
-    for command in ("plan", "status"):
-        outcome = call(command, "moorage.yml")
-        assert outcome.code == 4
-        assert server.address in outcome.stdout + outcome.stderr

@@ -19,7 +19,7 @@ from thorough import IS_THOROUGH
 
 from moorage.answers.model import S3Storage
 from moorage.answers.secrets import Secret
-from moorage.cloud.s3 import Keys
+from moorage.cloud.s3 import Keys, open_client
 from moorage.cloud.s3_images import Bucket
 from moorage.cloud.s3_images_write import BucketLock, Objects, bucket_sweeps
 from moorage.deploy.images.bucket import BucketCollector
@@ -33,6 +33,8 @@ from moorage.images.task import Task
 
 NAME, ROOT = "images", "deep/"
 V2 = f"{ROOT}docker/registry/v2/"
+STORAGE = S3Storage(bucket=NAME, region="us-east-1", rootdirectory="/deep")
+KEYS = Keys(Secret("x"), Secret("y"))
 
 
 class KilledError(BaseException):
@@ -91,13 +93,12 @@ class Store:
     def __init__(self, registry: StoredRegistry) -> None:
         self.registry = registry
         self.gates = FakeGates()
-        self.storage = S3Storage(bucket=NAME, region="us-east-1", rootdirectory="/deep")
         self.bucket = self._open()
         self.bucket.client.create_bucket(Bucket=NAME)
         self.number = 0
 
     def _open(self) -> Bucket:
-        return Bucket(self.storage, Keys(Secret("x"), Secret("y")))
+        return Bucket(STORAGE, KEYS)
 
     @property
     def keys(self) -> Any:
@@ -144,23 +145,38 @@ class Store:
         """Run as a new process would."""
         self.number += 1
         bucket = self._open()
-        if fails is not None:
-            count = iter(range(1, 100_000))
-            for event in ("before-call.s3", "after-call.s3"):
-                bucket.client.meta.events.register(event, lambda **_: fails(next(count)))
         values: dict[str, Any] = {
             "grace": 0.0, "young": 0.0, "takes_untagged": True, "looks": (0.0,), **task,
         }  # fmt: skip
-        objects = Objects(bucket)
-        lock = BucketLock(objects, f"run {self.number}")
-        assert lock.take(lambda holder: True) == ""
-        collector = BucketCollector(
-            bucket, objects, self.gates, lock, Task(action, "deep", NAME, **values),
-            f"run{self.number:04}", lambda: (None, {}),
-        )  # fmt: skip
-        collector.work()
-        lock.give_back()
+        with self._failing(fails):
+            objects = Objects(bucket)
+            lock = BucketLock(objects, f"run {self.number}")
+            assert lock.take(lambda holder: True) == ""
+            collector = BucketCollector(
+                bucket, objects, self.gates, lock, Task(action, "deep", NAME, **values),
+                f"run{self.number:04}", lambda: (None, {}),
+            )  # fmt: skip
+            collector.work()
+            lock.give_back()
         return collector.numbers
+
+    @contextmanager
+    def _failing(self, fails: Callable[[int], None] | None) -> Iterator[None]:
+        """Call a function before and after each request, with its number."""
+        count = iter(range(1, 100_000))
+
+        def handle(**_: Any) -> None:
+            if fails is not None:
+                fails(next(count))
+
+        events = self.bucket.client.meta.events
+        for event in ("before-call.s3", "after-call.s3"):
+            events.register(event, handle)
+        try:
+            yield
+        finally:
+            for event in ("before-call.s3", "after-call.s3"):
+                events.unregister(event, handle)
 
     def alive(self) -> dict[str, bytes]:
         """Return what tags need, by key."""
@@ -187,6 +203,9 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     monkeypatch.setattr("moorage.deploy.images.bucket.CLOCK_STEP", 0.0)
     monkeypatch.setattr("moorage.deploy.images.bucket.PAUSE", 0.0)
     with mock_aws():
+        # Opening a client takes as long as dozens of its requests.
+        client = open_client(STORAGE, KEYS)
+        monkeypatch.setattr("moorage.cloud.s3_images.open_client", lambda *_, **__: client)
         found = Store(registry)
         found.fill()
         yield found

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from dns_at_work import ZONE, NameKeeper
 from operator_at_work import DOMAIN, Operator
+from thorough import THOROUGH
 
 from lab import Lab
 from lab.names import PowerDns, start_powerdns
@@ -141,7 +142,7 @@ def test_a_plain_text_secret_is_rejected(keep: NameKeeper, power: PowerDns) -> N
     assert "in-clear-in-the-file" not in refused.stdout + refused.stderr
 
 
-@pytest.mark.parametrize("suite", ["bookworm", "trixie"])
+@pytest.mark.parametrize("suite", ["bookworm", pytest.param("trixie", marks=THOROUGH)])
 def test_the_failover_service_ships_lexicon(
     keep: NameKeeper, power: PowerDns, servers: Any, suite: str
 ) -> None:

@@ -120,7 +120,7 @@ def _check_show(
     "runtime",
     [
         "package",
-        pytest.param("docker", marks=pytest.mark.ready("docker.io")),
+        pytest.param("docker", marks=[pytest.mark.ready("docker.io"), THOROUGH]),
         pytest.param("podman", marks=[pytest.mark.ready("podman"), THOROUGH]),
     ],
 )

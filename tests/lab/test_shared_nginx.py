@@ -178,7 +178,7 @@ def test_apache_keeps_its_ports_over_three_reboots(operator: Operator, server: L
 
 def test_nginx_from_nginx_org(operator: Operator, server: LabServer) -> None:
     # As nginx.org has it: their version, their name, no interface for Debian's modules.
-    _install(server, "openssl", "dpkg-dev", "nginx-common")
+    _install(server, "openssl", "nginx-common")
     server.run(
         "cd /tmp && apt-get -qq download nginx && dpkg-deb -R nginx_*.deb tree && "
         "sed -i -e 's/^Version:.*/Version: 1.22.1-9~bookworm/' -e '/^Provides:/d' "

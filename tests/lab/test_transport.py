@@ -743,10 +743,10 @@ def test_a_large_payload_arrives_whole(
     workstation: Workstation, trusted: LabServer, user: str
 ) -> None:
     expected = hashlib.sha256()
-    for chunk in chunks(300):
+    for chunk in chunks(100):
         expected.update(chunk)
     completed = connect(workstation, trusted, user).run(
-        "sha256sum", payload=chunks(300), timeout=60
+        "sha256sum", payload=chunks(100), timeout=60
     )
     assert completed.stdout.decode().split()[0] == expected.hexdigest()
 

@@ -114,7 +114,7 @@ def close_password(terminal: Terminal) -> None:
     terminal.see("e Access")  # the table's keys are in the footer again
 
 
-def test_the_life_of_a_user_on_two_servers_at_once(
+def test_users_are_changed_on_two_servers_at_once(
     office: Office, client: LabServer, tmp_path: Path
 ) -> None:
     _life_of_a_user(office, client, tmp_path)

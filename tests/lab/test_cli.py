@@ -152,11 +152,6 @@ def test_a_run_outlives_moorage_and_is_found_again(call: CommandLine, server: La
     hold_next_run(server)
     call.write_answers(server)
     call.add_known_hosts(server)
-
-
-@pytest.mark.ready
-def test_a_run_outlives_moorage_and_is_found_again(call: CommandLine, server: LabServer) -> None:
-    _write_answers_with_a_slow_hook(call, server)
     process = call.start("apply", "moorage.yml", "--yes", "--json", "--passwords-to", "passwords")
     call.until(process, IN_PROGRESS)
     process.kill()

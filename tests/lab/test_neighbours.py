@@ -89,13 +89,12 @@ def test_a_broken_neighbour_rolls_everything_back(operator: Operator, server: La
     assert operator.apply(answers).report.is_good
 
 
+@pytest.mark.ready
 def test_the_packaged_registrys_images_are_adopted(operator: Operator, server: LabServer) -> None:
-    server.run(
-        "apt-get -q -y install --no-install-recommends docker-registry >/dev/null 2>&1", timeout=120
-    )
     folder = "/var/lib/docker-registry"
     server.write_file("/etc/docker/registry/config.yml", OLD_CONFIG)
-    server.run("systemctl restart docker-registry")
+    unit = "docker-registry"
+    server.run(f"systemctl unmask -q {unit}; systemctl enable -q {unit}; systemctl restart {unit}")
     server.run("until ss -Hltn 'sport = :5000' | grep -q .; do sleep 0.2; done")
     old = RegistryClient(server.address, 5000, server.address, False, None, "", Secret(""))
     digest = push_blob(old, "team/kept", b"kept" * 1000)

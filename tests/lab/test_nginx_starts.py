@@ -50,8 +50,8 @@ def _give_the_port_back(server: LabServer) -> None:
     server.run("systemctl stop squatter; rm /etc/nginx/conf.d/taken.conf")
 
 
+@pytest.mark.ready
 def test_nginx_starts_after_a_first_run_that_fails(operator: Operator, server: LabServer) -> None:
-    server.run("apt-get -q update && apt-get -qy --no-install-recommends install nginx")
     server.write_file("/etc/nginx/conf.d/neighbour.conf", NEIGHBOUR)
     server.run("systemctl reload nginx")
     _take_the_port(server)

@@ -132,10 +132,10 @@ def test_a_limit_for_all_sites_counts_clients_and_is_named(
     assert b"layers" not in refused[0].body
 
 
+@pytest.mark.ready
 def test_an_old_registry_and_a_masked_nginx_are_problems_of_the_plan(
     operator: Operator, server: LabServer
 ) -> None:
-    _install(server, "nginx", "openssl")
     site = f"server {{ listen 80; server_name {DOMAIN}; return 200 old; }}\n"
     server.write_file("/etc/nginx/conf.d/app.conf", site)
     answers = operator.answers([server])

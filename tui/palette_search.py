@@ -21,7 +21,7 @@ class CommandSearch(SystemCommandsProvider):
                 yield DiscoveryHit(title, run, help=about)
 
     async def search(self, query: str) -> Hits:
-        """Yield the commands that match; those that match by a related word come last.
+        """Yield the commands that match; those that match by related words come last.
 
         Args:
             query: The text typed so far.
@@ -31,5 +31,9 @@ class CommandSearch(SystemCommandsProvider):
             score = matcher.match(title)
             if score > 0:
                 yield Hit(score, matcher.highlight(title), run, help=about)
-            elif query.strip().lower() in search_words(title).lower():
+            elif _has_all(f"{title} {search_words(title)}", query):
                 yield Hit(_LAST, title, run, help=about)
+
+
+def _has_all(text: str, query: str) -> bool:
+    return all(word in text.lower() for word in query.lower().split())

@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable
 
 import settling  # noqa: F401 # lets Pilot wait as it does
+from textual.command import CommandPalette
 from textual.events import Key
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
+from textual.widgets import OptionList
 
 from tui.app import WizardApp
 
@@ -36,6 +38,25 @@ class Wizard:
         await self.pilot.pause()
         await self.until(lambda: not self.app._typed_keys, f"{text} is typed")
         await self.pilot.pause()
+
+    async def search_palette(self, words: str, found: str) -> None:
+        """Open the palette, search for words, and check that a command is found.
+
+        Before it has searched, the palette lists all commands.
+        """
+        await self.press("ctrl+p")
+        await self.see("Key ")
+        await self.type(words)
+        palette = self.app.screen
+        assert isinstance(palette, CommandPalette)
+        group = palette._GATHER_COMMANDS_GROUP
+        await self.until(
+            lambda: not any(each.group == group and each.is_running for each in self.app.workers),
+            "the palette has searched",
+        )
+        commands = palette.query_one(OptionList)
+        shown = [str(each.prompt) for each in commands.options]
+        assert any(each.startswith(found) for each in shown), shown
 
     @property
     def text(self) -> str:

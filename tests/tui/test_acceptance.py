@@ -143,11 +143,7 @@ async def test_ending_transfers_needs_acceptance(servers: FakeServers, *, by_pal
         assert "cut off;" not in wizard.text
         await wizard.press("escape")
         if by_palette:
-            await wizard.press("ctrl+p")
-            await wizard.see("Key Ctrl+R")
-            await wizard.type("End transfers")
-            await wizard.until(lambda: "Key Ctrl+R" not in wizard.text, "the palette searches")
-            await wizard.see("cut off transfers on the slot")
+            await wizard.search_palette("End transfers", "End transfers")
             await wizard.press("enter")
         else:
             await wizard.press("e")

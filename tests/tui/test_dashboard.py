@@ -91,9 +91,8 @@ async def test_each_tab_has_a_number(alpha: FakeServer, size: tuple[int, int]) -
 
 async def test_the_palette_knows_the_way_back_on_every_tab(alpha: FakeServer) -> None:
     async with dashboard(alpha) as wizard:
-        await wizard.press("ctrl+p")
-        await wizard.type("roll")
-        await wizard.see("Runs", "the way back")
+        await wizard.search_palette("roll", "Runs")
+        assert "the way back" in wizard.text
 
 
 async def test_enter_opens_the_screen_of_a_tab_and_escape_returns(alpha: FakeServer) -> None:

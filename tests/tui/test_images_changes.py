@@ -283,10 +283,7 @@ async def test_the_palette_finds_them_under_the_usual_words(
     alpha: FakeServer, word: str, title: str
 ) -> None:
     async with images_of(alpha) as wizard:
-        await wizard.press("ctrl+p")
-        await wizard.see("Key F")
-        await wizard.type(word)
-        await wizard.see(title)
+        await wizard.search_palette(word, title)
 
 
 @pytest.mark.parametrize("size", SIZES)

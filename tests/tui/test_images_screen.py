@@ -263,9 +263,6 @@ async def test_the_palette_finds_it_under_the_usual_words(alpha: FakeServer, wor
     servers["alpha"] = alpha
     async with opened(servers, prefill=ANSWERS) as wizard:
         await wizard.see("Dashboard", "Debian")
-        await wizard.press("ctrl+p")
-        await wizard.see("Key I")
-        await wizard.type(words)
-        await wizard.see("Repositories and tags")
+        await wizard.search_palette(words, "Images")
         await wizard.press("enter")
         await wizard.see("7 repositories")

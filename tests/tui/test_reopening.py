@@ -661,15 +661,11 @@ async def test_the_palette_reaches_every_action_of_a_screen(servers: FakeServers
         await wizard.see("Key Ctrl+N", "Key Ctrl+B")
         # In the order of use, not of the alphabet.
         assert wizard.text.index("Key Ctrl+N") < wizard.text.index("Key Ctrl+B")
-        await wizard.type("go to sto")
-        await wizard.until(lambda: "Key Ctrl+N" not in wizard.text, "the palette has searched")
+        await wizard.press("escape")
+        await wizard.search_palette("go to sto", "Go to Storage")
         await wizard.press("enter")
         await wizard.see("Where should images be stored?")
-        await wizard.press("ctrl+p")
-        await wizard.see("Key ")
-        await wizard.type("passwords")
-        await wizard.see("Add, change and remove who can log in")
-        await wizard.until(lambda: "Key Ctrl+N" not in wizard.text, "the palette searches")
+        await wizard.search_palette("passwords", "Users")
         await wizard.press("enter")
         await wizard.see("Who can log in?")
 

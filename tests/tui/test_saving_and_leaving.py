@@ -248,17 +248,15 @@ async def test_the_palette_switches_between_both_themes(servers: FakeServers) ->
         assert "Use the light theme" in titles
         await wizard.press("enter")
         await wizard.see("1 of 7")
-        await wizard.press("ctrl+p")
-        await wizard.see("Key ")
-        await wizard.press(*"light", "enter")
+        await wizard.search_palette("light", "Use the light theme")
+        await wizard.press("enter")
         await wizard.until(lambda: wizard.app.theme == LIGHT.name, "the theme is light")
 
 
 async def test_the_chosen_theme_is_kept(servers: FakeServers, home: Path) -> None:
     async with opened(servers) as wizard:
-        await wizard.press("ctrl+p")
-        await wizard.see("Key ")
-        await wizard.press(*"light", "enter")
+        await wizard.search_palette("light", "Use the light theme")
+        await wizard.press("enter")
         await wizard.until(lambda: wizard.app.theme == LIGHT.name, "the theme is light")
     async with opened(servers) as wizard:
         assert wizard.app.theme == LIGHT.name

@@ -30,10 +30,7 @@ async def test_an_uninstall_is_planned_confirmed_by_name_and_followed(
     alpha: FakeServer, size: tuple[int, int]
 ) -> None:
     async with dashboard(alpha, size=size) as wizard:
-        await wizard.press("ctrl+p")
-        await wizard.see("Key ")
-        await wizard.type("decommission")
-        await wizard.see("Uninstall the registry")
+        await wizard.search_palette("decommission", "Uninstall the registry")
         await wizard.press("enter")
         await wizard.see("[ ] Delete the images", "[ ] Remove the packages")
         await wizard.press("down", "tab", "space", "enter")

@@ -237,12 +237,13 @@ class Deployment:
         from moorage.deploy.plan.consequences import change_of_apply, find_consequences
         from moorage.deploy.plan.expectations import expect
         from moorage.deploy.plan.plan import Plan
-        from moorage.deploy.plan.planning import plan_server, with_record
+        from moorage.deploy.plan.planning import others_unread, plan_server, with_record
         from moorage.deploy.plan.programs import NO_TARGET
         from moorage.deploy.record.left_servers import find_left, members
         from moorage.deploy.record.revisions import latest
 
-        shared = [*facts, *self._facts_of_others(facts)]
+        others, unread = self._read_others(facts)
+        shared = [*facts, *others]
         inside = {each.server for each in members(shared)}
         # What servers share is taken from those that are part of the deployment.
         shared.sort(key=lambda each: each.server not in inside)
@@ -262,6 +263,9 @@ class Deployment:
             )
             for each in facts
         )
+        if unread:
+            note = others_unread(unread)
+            servers = tuple(replace(each, notes=(*each.notes, note)) for each in servers)
         if reads_images:
             servers = tuple(with_checked_schedule(self, each) for each in servers)
         revision = latest(shared)
@@ -275,12 +279,14 @@ class Deployment:
                 facts,
                 find_removals(self, facts) if reads_images else (),
                 left=left,
+                outside=others,
             ),
             revision,
             self.answers.based_on,
             revision.following(self.answers.based_on, change),
             expect(servers, self.answers.rollout, timings.recorded(), self.other_servers),
             left,
+            others,
         )
 
     def _peers(self) -> dict[str, tuple[str, ...]]:
@@ -308,15 +314,26 @@ class Deployment:
                 )
         return found
 
-    def _facts_of_others(self, facts: Sequence[Facts]) -> tuple[Facts, ...]:
-        """Return the facts of servers outside the limit if a new server needs their shared values.
+    def _read_others(
+        self, facts: Sequence[Facts]
+    ) -> tuple[tuple[Facts, ...], tuple[MoorageError, ...]]:
+        """Return the facts of servers outside the limit, and why others of them cannot be read.
+
+        They have the values that all servers share, and tell whether one inside the limit is part
+        of the deployment.
 
         Raises:
-            ServersFailed: Some of them cannot be reached: shared values would be generated again.
+            ServersFailed: Some cannot be read, and a new server needs the shared values: these
+                would be generated again.
         """
-        if all(layout.REGISTRY_ENV in each.files for each in facts):
-            return ()
-        return on_all(self._connections.others, self._probe)
+        others = self._connections.others
+        if not all(layout.REGISTRY_ENV in each.files for each in facts):
+            return on_all(others, self._probe), ()
+        read = on_each(others, self._probe).values()
+        return (
+            tuple(each for each in read if not isinstance(each, MoorageError)),
+            tuple(each for each in read if isinstance(each, MoorageError)),
+        )
 
     def apply(self, plan: Plan, accepted: Accepted = NOTHING) -> ApplyReport:
         """Apply a plan: stage all servers, then switch them one after the other, or together.

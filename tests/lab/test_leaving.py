@@ -185,6 +185,26 @@ def test_servers_leave_and_are_uninstalled_under_load(
         lab.destroy(names.server)
 
 
+def _check_that_users_of_those_that_stayed_count(
+    call: CommandLine, left: LabServer, stayed: LabServer
+) -> None:
+    """A server that comes back by itself gets them, although its own were changed more often."""
+    answers = json.loads((call.home / "moorage.yml").read_text())
+    (call.home / "left.yml").write_text(json.dumps(answers | {"servers": answers["servers"][:1]}))
+    assert call("users", "add", "left.yml", "old", "--yes", "--passwords-to=pw-old").code == 0
+    assert call("users", "remove", "left.yml", "bot", "--yes").code == 0
+    limited = ("plan", "moorage.yml", "--limit", left.address, "--json")
+    found = {each["code"]: each["users"] for each in call(*limited).json["consequences"]}
+    assert found["users_discarded"] == ["bot", "old"]
+    assert found["users_removed"] == ["old"]
+    stayed.run("systemctl stop ssh.socket ssh")
+    [note] = [
+        each for each in call(*limited).json["servers"][0]["notes"] if each["code"] == "others_unread"
+    ]
+    assert stayed.address in note["text"]
+    stayed.run("systemctl start ssh")
+
+
 def test_a_leaving_server_that_cannot_be_reached_is_remembered(
     call: CommandLine, servers: BootServers, s3: ObjectStore
 ) -> None:
@@ -207,6 +227,7 @@ def test_a_leaving_server_that_cannot_be_reached_is_remembered(
         if each["code"] == "server_joins"
     ]
     assert (joins["severity"], joins["servers"]) == ("destructive", [first.address])
+    _check_that_users_of_those_that_stayed_count(call, first, second)
     call.write_answers(second, storage=storage)
     done = call(*_APPLY, "--leaving", "uninstall")
     assert done.code == 0, done

@@ -149,6 +149,7 @@ def find_consequences(
     *,
     changes_users: bool = True,
     left: Iterable[LeftServer] = (),
+    outside: Sequence[Facts] = (),
 ) -> tuple[Consequence, ...]:
     """Return what an apply changes for users and clients, destructive changes first.
 
@@ -159,18 +160,19 @@ def find_consequences(
         others: Consequences that cannot be found by these, such as those for images.
         changes_users: Whether the run changes users; a rollback does not.
         left: The servers that leave, or left before and were not uninstalled.
+        outside: The facts of servers that the apply leaves as they are.
     """
     found: list[Consequence] = [*others]
     for facts in every:
         server = _Server(facts, _recorded(facts), answers.for_server(facts.server), materials)
         for find in (_name, _port, _storage, _certificate, _modes, _version, _renamed):
             found += find(server)
+    shared = (*every, *outside)
     if changes_users:
-        found += _users(answers, materials, every)
+        found += _users(answers, materials, every, shared)
     found += _left_out(left)
-    revision = latest(every)
-    found += _joining(answers, every, revision, base_of(answers, every, revision))
-    found += _new_servers(answers, every)
+    found += _joining(answers, shared)
+    found += _new_servers(answers, shared)
     return _in_order(_joined(found))
 
 
@@ -292,13 +294,16 @@ def _recorded(facts: Facts) -> Answers | None:
 # --- users -----------------------------------------------------------------------------------
 
 
-def _users(answers: Answers, materials: Materials, every: Sequence[Facts]) -> Iterator[Consequence]:
-    user_lists = read_user_lists(every)
+def _users(
+    answers: Answers, materials: Materials, every: Sequence[Facts], shared: Sequence[Facts]
+) -> Iterator[Consequence]:
+    user_lists = read_user_lists(shared)
     current = latest_users(user_lists)
+    user_lists = user_lists[: len(every)]
     desired = {user.name: user for user in materials.users}
     existing = {user.name: user for user in current.users} if current else {}
-    revision = latest(every)
-    base = base_of(answers, every, revision)
+    revision = latest(shared)
+    base = base_of(answers, shared, revision)
     yield from _removed(user_lists, desired, revision, base)
     yield from _discarded(user_lists, current)
     added = [name for name in desired if name not in existing]
@@ -752,17 +757,17 @@ _WRITES_TO_BUCKET = (
 )
 
 
-def _joining(
-    answers: Answers, every: Sequence[Facts], revision: Revision, base: int | None
-) -> Iterator[Consequence]:
+def _joining(answers: Answers, shared: Sequence[Facts]) -> Iterator[Consequence]:
     """Yield the servers that no server's record has."""
-    recorded = [each for each in map(as_applied, members(every)) if each is not None]
+    recorded = [each for each in map(as_applied, members(shared)) if each is not None]
     known = {server.host for each in recorded for server in each.servers}
     known |= {each.server for each in recorded if each.label in known}
-    left = left_by_label(every)
+    left = left_by_label(shared)
     joining = [each.host for each in answers.servers if each.host not in known or each.host in left]
     if not recorded:
         return
+    revision = latest(shared)
+    base = base_of(answers, shared, revision)
     unseen = [
         each for each in revision.since(base) if base is not None and "servers" in each.answers
     ]

@@ -231,6 +231,7 @@ class Plan:
         revised: The change this apply records, with its new revision.
         expectations: What to expect of the apply: its duration, interruptions and failures.
         left: The servers that it records as left.
+        outside: The facts of servers that it leaves as they are.
     """
 
     servers: tuple[ServerPlan, ...]
@@ -241,11 +242,17 @@ class Plan:
     revised: Revised = NO_CHANGE
     expectations: tuple[Row, ...] = ()
     left: tuple[LeftServer, ...] = ()
+    outside: tuple[Facts, ...] = field(default=(), repr=False)
 
     @property
     def has_changes(self) -> bool:
         """Whether any server has changes."""
         return any(server.has_changes for server in self.servers)
+
+    @property
+    def facts(self) -> tuple[Facts, ...]:
+        """The facts of all servers that were read."""
+        return (*(server.facts for server in self.servers), *self.outside)
 
     @property
     def problems(self) -> tuple[MoorageError, ...]:

@@ -157,6 +157,20 @@ def with_record(
     return replace(plan, changes=(Change(Kind.RECORD, Action.CHANGE, layout.DEPLOYMENT, why),))
 
 
+def others_unread(errors: Sequence[MoorageError]) -> Note:
+    """Return the note that servers outside a limit cannot be read.
+
+    Args:
+        errors: Why not, of each.
+    """
+    names = ", ".join(each.server or "" for each in errors)
+    return Note(
+        "others_unread",
+        f"{names} cannot be read. Users that were changed there, but not here, are not known, nor "
+        f"whether this server has left the deployment: {errors[0].message}",
+    )
+
+
 def plan_state(
     facts: Facts,
     wanted_for: Callable[[Slot], DesiredState],

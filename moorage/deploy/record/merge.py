@@ -59,7 +59,7 @@ def catch_up(answers: Answers, plan: Plan) -> CaughtUp:
         answers: What the operator decided.
         plan: Their current plan.
     """
-    every = [server.facts for server in plan.servers]
+    every = plan.facts
     with_users = catch_up_users(answers, plan)
     caught, names = with_users.answers, with_users.users
     try:
@@ -90,8 +90,7 @@ def catch_up_users(answers: Answers, plan: Plan) -> CaughtUp:
         answers: What the operator decided.
         plan: A current plan.
     """
-    every = [server.facts for server in plan.servers]
-    current = latest_users(read_user_lists(every))
+    current = latest_users(read_user_lists(plan.facts))
     existing = {user.name: user for user in current.users} if current else {}
     touched = {name for each in plan.missed
                for name in (*each.added, *each.removed, *each.changed)}  # fmt: skip

@@ -87,10 +87,12 @@ def found(
     wanted: Answers,
     facts: Facts | tuple[Facts, ...],
     gathered: Materials | None = None,
+    outside: tuple[Facts, ...] = (),
 ) -> dict[Code, Consequence]:
     every = facts if isinstance(facts, tuple) else (facts,)
+    left = find_left(wanted, (*every, *outside))
     consequences = find_consequences(
-        wanted, gathered or materials(), every, left=find_left(wanted, every)
+        wanted, gathered or materials(), every, left=left, outside=outside
     )
     return {each.code: each for each in consequences}
 
@@ -504,6 +506,9 @@ def test_the_users_of_the_servers_that_stayed_win() -> None:
         assert result[Code.SERVER_JOINS].servers == ("three",)
         assert latest(every).number == 11
         assert why_record(all_three, joins, (), joins=True) == "three joined"
+    # The same with a limit, where the others stay as they are.
+    limited = found(all_three, joins, materials((CI,)), outside=tuple(stayed))
+    assert limited.keys() == {Code.USERS_DISCARDED, Code.USERS_REMOVED, Code.SERVER_JOINS}
     # Without the others, its users count.
     assert Code.USERS_DISCARDED not in found(all_three, joins)
 

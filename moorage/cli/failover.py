@@ -250,6 +250,9 @@ def _server_lines(known: dict[str, object]) -> list[str]:
         state = "in " if each.get("is_in") else "out"
         fault = f"  {each['fault']}" if each.get("fault") else ""
         lines.append(f"  {state} {each.get('server')} {each.get('address')}{fault}")
+    taken_out = known.get("taken_out")
+    for label in taken_out if isinstance(taken_out, list) else ():
+        lines.append(f"  -   {label} taken out of the record by others; no longer monitored")
     if known.get("problem"):
         lines.append(f"  problem: {known['problem']}")
     return lines

@@ -170,10 +170,13 @@ def _report(output: Output, plan: UninstallPlan, report: UninstallReport, code: 
             "event": "result", "exit_code": int(code),
             "servers": report_as_json(servers, ADVICE),
             "unread": list(map(as_json, report.unreached)),
+            "remembered": list(report.remembered),
         })  # fmt: skip
         return code
     for line in report_lines(servers, ADVICE):
         output.data(*line)
     if report.summary:
         output.data((report.summary, "bold" if code == ExitCode.DONE else ""))
+    if report.advice:
+        output.data(report.advice)
     return code

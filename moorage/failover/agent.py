@@ -131,14 +131,17 @@ def main(folder: str) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     status = Path(os.environ.get("RUNTIME_DIRECTORY", "/run")) / "status.json"
-    memory = Path(os.environ.get("STATE_DIRECTORY", "/var/lib")) / "known.json"
+    state = Path(os.environ.get("STATE_DIRECTORY", "/var/lib"))
+    memory, taken_out = state / "known.json", state / "taken_out.json"
     task = replace(task, known=(*task.known, *_remembered(memory)))
-    watch = Watch(task, provider, _say)
+    watch = Watch(task, provider, _say, taken_out=_remembered(taken_out))
 
     def after_round() -> None:
         _write(status, watch.as_json())
         if watch.known != _remembered(memory):
             _write(memory, list(watch.known))
+        if {*watch.taken_out} != {*_remembered(taken_out)}:
+            _write(taken_out, sorted(watch.taken_out))
 
     print(f"monitoring {len(task.servers)} servers of {task.name}, {provider.title}", flush=True)
     watch.run(stop, after_round)
@@ -157,7 +160,7 @@ def _read(folder: str, name: str) -> dict[str, Any]:
 
 
 def _remembered(path: Path) -> tuple[str, ...]:
-    """Return the servers' addresses known to an earlier process."""
+    """Return what an earlier process has noted: addresses, or labels of servers."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

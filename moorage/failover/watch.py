@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
@@ -67,7 +67,7 @@ class News:
     """An event.
 
     Attributes:
-        kind: begin, bad, out, in, address, record, none_left, foreign or problem.
+        kind: begin, bad, out, in, address, record, taken_out, none_left, foreign or problem.
         text: The log message.
         at: Time in seconds since 1970.
     """
@@ -85,6 +85,11 @@ class Watch:
         provider: The DNS provider.
         on_news: Called with each event.
         remember: Called with each change of the record, so that it can be undone.
+        taken_out: The servers that others took out of the record before, by label.
+
+    Attributes:
+        taken_out: The servers that others took out of the record, with their addresses: they are
+            left out until the record has them again.
     """
 
     def __init__(
@@ -93,6 +98,7 @@ class Watch:
         provider: Provider,
         on_news: OnNews = lambda news: None,
         remember: Remember = lambda changes: None,
+        taken_out: Collection[str] = (),
     ) -> None:
         self.task = task
         self.provider = provider
@@ -100,7 +106,10 @@ class Watch:
         self.faults: dict[str, str] = {}
         self.owners: dict[str, str] = {}
         self.record: frozenset[str] | None = None
+        self.taken_out: dict[str, set[str]] = {label: set() for label in taken_out}
         self._ours: set[str] = set(task.known)
+        self._written: frozenset[str] | None = None
+        self._written_at = float("-inf")
         self._read_at = float("-inf")
         self._reported: dict[str, str] = {}
         self._on_news = on_news
@@ -167,6 +176,7 @@ class Watch:
             "record": sorted(self.record) if self.record is not None else None,
             "is_current": self.record == self.desired,
             "problem": self._reported.get("problem") or self._reported.get("foreign") or None,
+            "taken_out": sorted(self.taken_out),
             "servers": [
                 {
                     "server": self.owners[address],
@@ -184,6 +194,10 @@ class Watch:
         for watched in self.task.servers:
             had = {a for a, owner in self.owners.items() if owner == watched.server}
             has = set(found.get(watched.server, ())) or had
+            if watched.server in self.taken_out:
+                self.taken_out[watched.server] |= has
+                self._ours |= has
+                continue
             if has == had:
                 continue
             for address in has - had:
@@ -196,10 +210,7 @@ class Watch:
                     "address",
                     f"{watched.server} has moved from {_listed(had)} to {_listed(has)}",
                 )
-            for address in had - has:
-                self.verdicts.pop(address, None)
-                self.owners.pop(address, None)
-                self.faults.pop(address, None)
+            self._forget(had - has)
             self._ours |= has
 
     def _begin(self) -> None:
@@ -207,8 +218,9 @@ class Watch:
         current = self._read()
         if current is None:
             return
-        there = {value for each in current for value in each.values}
-        self.record = frozenset(there)
+        there = _values(current)
+        self._take_back(there)
+        self.record = there
         for address, verdict in self.verdicts.items():
             # Without a record, the first successful check is enough.
             needs = verdict.needs if there & self._ours else 1
@@ -241,7 +253,8 @@ class Watch:
     def _working(self) -> frozenset[str]:
         """The addresses of the servers that count as up."""
         working = frozenset(a for a, each in self.verdicts.items() if each.is_in)
-        if any(each.server not in self.owners.values() for each in self.task.servers):
+        known = {*self.owners.values(), *self.taken_out}
+        if any(each.server not in known for each in self.task.servers):
             # A server whose name has never resolved can be one of those in the record.
             working |= (self.record or frozenset()) - self.owners.keys()
         return working
@@ -259,6 +272,8 @@ class Watch:
         current = self._read()
         if current is None:
             return
+        self._note_changes_by_others(_values(current))
+        working = self._working()
         name, ttl = self.task.name, self.task.ttl
         desired = record_sets(name, sorted(working), ttl)
         changes = plan_changes(current, desired, known=self._ours)
@@ -266,12 +281,53 @@ class Watch:
         if foreign:
             lines = "; ".join(line for each in foreign for line in each.lines())
             self._news_once("foreign", f"the record was changed by others and is kept: {lines}")
-            self.record = frozenset(value for each in current for value in each.values)
+            self.record = _values(current)
             return
         self._reported.pop("foreign", None)
         if changes and not self._write(changes):
             return
         self.record = working
+
+    def _note_changes_by_others(self, there: frozenset[str]) -> None:
+        """Leave out the servers that others took out of the record, such as an apply without them.
+
+        Args:
+            there: The addresses in the record.
+        """
+        self._take_back(there)
+        before = self.record or frozenset()
+        is_recent = time.monotonic() - self._written_at < _READ_AGAIN
+        if is_recent or not there < before or there == self._written:
+            return
+        staying = {self.owners[address] for address in there & self.owners.keys()}
+        gone = {self.owners[address] for address in before & self.owners.keys()} - staying
+        if not staying:
+            return
+        for label in sorted(gone):
+            addresses = {each for each, owner in self.owners.items() if owner == label}
+            self._forget(addresses)
+            self.taken_out[label] = addresses
+            self._news(
+                "taken_out",
+                f"{label} ({_listed(addresses)}) was taken out of the record by others and is no "
+                "longer monitored",
+            )
+
+    def _take_back(self, there: frozenset[str]) -> None:
+        """Monitor servers again that others have put back into the record."""
+        for label, addresses in list(self.taken_out.items()):
+            if addresses & there:
+                del self.taken_out[label]
+                for address in addresses:
+                    self.verdicts[address] = Verdict(address in there)
+                    self.owners[address] = label
+                self._news("address", f"{label} ({_listed(addresses)}) is in the record again")
+
+    def _forget(self, addresses: Collection[str]) -> None:
+        for address in addresses:
+            self.verdicts.pop(address, None)
+            self.owners.pop(address, None)
+            self.faults.pop(address, None)
 
     def _read(self) -> tuple[RecordSet, ...] | None:
         try:
@@ -284,6 +340,7 @@ class Watch:
         return current
 
     def _write(self, changes: Sequence[RecordChange]) -> bool:
+        self._written, self._written_at = self._working(), time.monotonic()
         try:
             self.provider.write(changes)
         except MoorageError as error:
@@ -334,5 +391,9 @@ def _in_parallel(jobs: Mapping[str, Callable[[], Result]], seconds: float) -> di
     return dict(results)
 
 
-def _listed(addresses: set[str]) -> str:
+def _values(records: Sequence[RecordSet]) -> frozenset[str]:
+    return frozenset(value for each in records for value in each.values)
+
+
+def _listed(addresses: Collection[str]) -> str:
     return ", ".join(sorted(addresses))

@@ -239,4 +239,6 @@ def report_text(report: UninstallReport, *, was_stopped: bool = False) -> Conten
     if report.summary:
         sign = "✓ " if all(each.is_good for each in report.servers) else ""
         lines.append(Content.styled(printable(sign + report.summary), "bold"))
+    if report.advice:
+        lines.append(Content(printable(report.advice)))
     return Content("\n").join(lines)

@@ -79,7 +79,9 @@ mv -f "$etc/$name/secrets.json.new" "$etc/$name/secrets.json"
 mv -f "$unit.new" "$unit"
 rm -rf "$code.old"
 
-rm -f "$status"
+# The new task has the servers that the name can point to.
+systemctl stop "$service" 2>/dev/null || true
+rm -f "$status" "/var/lib/moorage-failover/$name/taken_out.json"
 systemctl daemon-reload
 systemctl enable -q "$service" || fail "the service could not be enabled"
 systemctl restart "$service"

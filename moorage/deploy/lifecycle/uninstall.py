@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -148,6 +149,15 @@ class UninstallPlan:
         return tuple(each.problem for each in self.servers if each.problem is not None)
 
     @property
+    def remembered(self) -> tuple[str, ...]:
+        """The servers that the records of others still have after it, by label."""
+        records = [each for each in (as_applied(each.facts) for each in self.servers) if each]
+        labels = {each.label for each in records}
+        return tuple(
+            each.label for each in records if {server.host for server in each.servers} - labels
+        )
+
+    @property
     def has_changes(self) -> bool:
         """Whether there is anything to remove."""
         return any(each.removes for each in self.servers)
@@ -160,10 +170,23 @@ class UninstallReport:
     Attributes:
         servers: One report per server.
         unreached: Why other servers were left out.
+        remembered: The servers that the records of others still have, by label.
     """
 
     servers: tuple[ServerReport, ...]
     unreached: tuple[MoorageError, ...] = ()
+    remembered: tuple[str, ...] = ()
+
+    @property
+    def advice(self) -> str:
+        """The command after which others no longer remember the servers; empty if none do."""
+        if not self.remembered or self.exit_code != ExitCode.DONE:
+            return ""
+        gone = " ".join(f"--gone {shlex.quote(label)}" for label in self.remembered)
+        return (
+            f"The records of the other servers still have {', '.join(self.remembered)}. When their "
+            f"answers file no longer has it: moorage apply FILE {gone}"
+        )
 
     @property
     def exit_code(self) -> ExitCode:
@@ -238,7 +261,8 @@ def uninstall(deployment: Deployment, plan: UninstallPlan) -> UninstallReport:
         thread.start()
     for thread in threads:
         thread.join()
-    return UninstallReport(tuple(_end(deployment, run) for run in runs), plan.unreached)
+    ended = tuple(_end(deployment, run) for run in runs)
+    return UninstallReport(ended, plan.unreached, plan.remembered)
 
 
 def _is_there(facts: Facts) -> bool:
@@ -349,6 +373,9 @@ def _removals(facts: Facts, applied: Answers | None, wish: Wish, folder: str) ->
     elif facts.runs:
         yield Row("files", "files", "the logs of runs")
     packages = [each for each in _added_packages(facts) if each in facts.packages]
+    packages += [
+        f"those of run {each}, which was interrupted" for each in _cut_off_installing(facts)
+    ]
     if wish.packages and packages:
         text = f"{', '.join(packages)}, unless something else uses them"
         yield Row("packages", "packages", text)
@@ -371,6 +398,15 @@ def _remains(
             "as they are now: this server has no record of how they were before Moorage",
             Level.WARNING,
         )  # fmt: skip
+
+
+def _cut_off_installing(facts: Facts) -> list[str]:
+    """Return the runs that were interrupted while they installed packages, which are not noted."""
+    return [
+        each.run_id
+        for each in facts.runs
+        if each.status is RunStatus.INTERRUPTED and each.step == "packages"
+    ]
 
 
 def _added_packages(facts: Facts) -> list[str]:

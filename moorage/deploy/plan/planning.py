@@ -69,7 +69,7 @@ from moorage.desired.state import (
     Package,
 )
 from moorage.desired.users import RegistryUser
-from moorage.errors import Note
+from moorage.errors import MoorageError, Note
 from moorage.registry_keys import registry_version
 from moorage.rows import Action
 from moorage.servers.facts import Draining, Facts

@@ -113,6 +113,15 @@ note_packages_since() {
     cut -f 1 packages.found >>packages.new || cannot_write "$run/packages.new"
 }
 
+# note_packages_of RUN: records the packages of a run that was killed while it installed them, without those
+# that an administrator has asked for since. Runs that got further have recorded theirs.
+note_packages_of() {
+    if [ "$(tail -n 1 "$1/step" 2>/dev/null)" != packages ] || [ ! -s "$1/packages.before" ]; then return 0; fi
+    apt-mark showmanual | grep -vxF -f "$1/plan/packages" >manual
+    cat "$1/packages.before" manual >before.manual || cannot_write "$run/before.manual"
+    note_packages_since before.manual
+}
+
 # note_folders PATH...: records the folders that this run is about to create, and their missing parents.
 note_folders() {
     lines=

@@ -234,8 +234,7 @@ forget_old_runs() {
         if [ "$old" = "$run" ] || [ -e "$old/result" ] || is_starting "$old"; then continue; fi
         flock -n "$old/lock" true || continue
         rm -rf "$old/content" "$old/hooks" "$old/backup" "$old/image.tar" "$old/image-login" "$old/hook.out" "$old/login" "$old/request"
-        # Runs that got further have recorded their packages themselves.
-        if [ "$(tail -n 1 "$old/step" 2>/dev/null)" = packages ]; then note_packages_since "$old/packages.before"; fi
+        note_packages_of "$old"
         printf 'interrupted\nrun_interrupted\n%s\n' "$(tail -n 1 "$old/step" 2>/dev/null)" >"$old/killed" ||
             cannot_write "$old/result"
         # A run that is only starting has no lock yet, and writes a result of its own.

@@ -6,8 +6,11 @@
 # noted KIND: prints the names of what runs added, or of units.
 noted() { sed -n "s/^$1$tab\([^$tab]*\).*/\1/p" "$additions" 2>/dev/null; }
 
-# shellcheck disable=SC2016 # dpkg-query fills this in
-is_installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+# is_installed PACKAGE: whether it is installed, or a run was killed while it was being installed.
+is_installed() {
+    # shellcheck disable=SC2016 # dpkg-query fills this in
+    case "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" in '' | not-installed | config-files) return 1 ;; esac
+}
 
 # Whether nginx has files of others. The default site of a package that a run installed is nobody's, unless
 # it was edited.
@@ -64,6 +67,10 @@ has_others() {
 choose_packages() {
     true >removed
     [ "$plan_packages" = remove ] || return 0
+    if ! can_remove_packages; then
+        printf '@warning\tthe packages stay, because apt removes none: %s\n' "$(cause <apt.log)"
+        return
+    fi
     for package in $(noted package); do
         is_installed "$package" || continue
         why=
@@ -79,6 +86,14 @@ choose_packages() {
         printf '%s\n' "$package" >>removed
     done
     keep_needed
+}
+
+# Waits until no other apt is running; what it leaves decides which packages can go. If dpkg was killed, apt
+# refuses everything until dpkg has finished its work.
+can_remove_packages() {
+    if apt check; then return 0; fi
+    dpkg --force-confold --configure -a </dev/null
+    apt check
 }
 
 # Removes packages from the list without which others would go, too, until it takes none but its own.

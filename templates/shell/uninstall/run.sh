@@ -42,6 +42,7 @@ printf 'done\n\n\n' >result.new || finish failed cannot_write "$run/result"
 step recheck
 recheck_images
 if [ ! -s "$additions" ]; then cp plan/added "$additions" || cannot_write "$additions"; fi
+for each in "$state"/runs/*; do if [ ! -e "$each/result" ]; then note_packages_of "$each"; fi; done
 step back-up
 keep_copies
 # From here on the run can no longer be cancelled.

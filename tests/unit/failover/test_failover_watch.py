@@ -16,7 +16,7 @@ from moorage.dns.records import RecordChange, RecordSet, record_sets
 from moorage.errors import MoorageError
 from moorage.failover.agent import task_as_json, task_from_json
 from moorage.failover.health import Registry, find_fault
-from moorage.failover.verdict import Rules
+from moorage.failover.verdict import Rules, Verdict
 from moorage.failover.watch import News, Task, Watch, Watched
 
 NAME = "registry.example.test"
@@ -149,6 +149,54 @@ def test_a_foreign_record_is_kept(port: int) -> None:
 
     assert zone.writes == []
     assert "198.51.100.7" in next(each.text for each in _told if each.kind == "foreign")
+
+
+@pytest.mark.usefixtures("recorded_long_ago")
+def test_a_server_that_others_took_out_stays_out(port: int) -> None:
+    hosts = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+    zone = Zone(record_sets(NAME, hosts, 60))
+    watch = _watch(zone, port, *hosts)
+    watch.round()
+    zone.records = record_sets(NAME, hosts[1:], 60)
+    watch.round()
+    assert watch.as_json()["taken_out"] == ["server0"]
+    assert watch.desired == {*hosts[1:]}
+    assert [each.kind for each in _told].count("taken_out") == 1
+
+    # So it does after a restart.
+    again = Watch(watch.task, zone, _told.append, taken_out=list(watch.taken_out))
+    for each in (watch, again):
+        for _ in range(3):
+            each.round()
+        assert "127.0.0.1" not in each.verdicts
+    assert zone.writes == []
+
+    # An apply that takes it in again counts, too.
+    zone.records = record_sets(NAME, hosts, 60)
+    for each in (watch, again):
+        each.round()
+        assert (each.taken_out, each.desired) == ({}, {*hosts})
+    assert zone.writes == []
+
+
+@pytest.mark.usefixtures("recorded_long_ago")
+def test_a_server_that_failover_itself_removed_comes_back(port: int) -> None:
+    zone = Zone(record_sets(NAME, ["127.0.0.1", "127.0.0.2"], 60))
+    watch = _watch(zone, port, "127.0.0.1", "127.0.0.2")
+    watch.round()
+    # The provider reported a failure, but made the change.
+    watch.verdicts["127.0.0.1"] = Verdict(False, needs=1)
+    watch._written = frozenset({"127.0.0.2"})
+    zone.records = record_sets(NAME, ["127.0.0.2"], 60)
+    watch.round()
+    assert zone.addresses == {"127.0.0.1", "127.0.0.2"}
+    assert not watch.taken_out
+
+
+@pytest.fixture
+def recorded_long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the record be read in each round."""
+    monkeypatch.setattr("moorage.failover.watch._READ_AGAIN", 0.0)
 
 
 def test_a_registry_that_does_not_respond_times_out() -> None:

@@ -6,12 +6,12 @@ import fcntl
 import subprocess
 from pathlib import Path
 
-SCRIPT = Path(__file__).parents[3] / "templates/shell/run/files.sh"
+SCRIPTS = Path(__file__).parents[3] / "templates/shell/run"
 
 
 def _clean_up(state: Path) -> None:
     subprocess.run(
-        ["sh", "-eu", "-c", f". {SCRIPT}; forget_old_runs"],
+        ["sh", "-eu", "-c", f". {SCRIPTS}/additions.sh; . {SCRIPTS}/files.sh; forget_old_runs"],
         env={"state": str(state), "run": str(state / "runs/2"), "PATH": "/usr/bin:/bin"},
         check=True,
     )

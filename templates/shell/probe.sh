@@ -108,12 +108,15 @@ if command -v systemctl >/dev/null 2>&1; then
     journal() {
         attempt=$(systemctl show -p InvocationID --value "$1" 2>/dev/null)
         [ -n "$attempt" ] || return
-        # journald knows only the unit of a line that it reads after its process failed, not the start. Such
-        # lines come after the start's first line.
+        # journald knows only the unit of a line that it reads after its process failed, not the start; and a
+        # busy one can read it before systemd's lines about the start, which have the time they were written at.
         set -- "_SYSTEMD_INVOCATION_ID=$attempt" + "INVOCATION_ID=$attempt" + "_SYSTEMD_UNIT=$1.service"
-        begin=$(journalctl -q -o export --output-fields=_PID "$1" + "$3" 2>/dev/null |
-            sed -n '/^__CURSOR=/{s///p;q;}')
-        [ -z "$begin" ] || journalctl -q --no-pager -o cat --cursor "$begin" "$@" 2>/dev/null | tail -n 200
+        begin=$(journalctl -q -o export --output-fields=_SOURCE_REALTIME_TIMESTAMP "$1" + "$3" 2>/dev/null |
+            awk -F = '
+                $1 ~ /^_(_|SOURCE_)REALTIME_TIMESTAMP$/ { if (first == "" || $2 < first) first = $2 }
+                NR == 100 { exit }
+                END { if (first != "") print "@" substr(first, 1, length(first) - 6) "." substr(first, length(first) - 5) }')
+        [ -z "$begin" ] || journalctl -q --no-pager -o cat --since "$begin" "$@" 2>/dev/null | tail -n 200
     }
     # shellcheck disable=SC2034 # why_registry reads it
     plan_engine=$engine

@@ -26,7 +26,7 @@ demo-down: setup ## remove the demo's servers
 	@$(PYTHON) -m lab down moorage-demo moorage-demo-client
 
 test: setup ## run all tests; without root, only those that need no servers
-	$(PYTHON) -m pytest -n $${TEST_PROCESSES:-4} --dist loadgroup --no-loadscope-reorder
+	$(PYTHON) -m pytest -n $${TEST_PROCESSES:-6} --dist loadgroup --no-loadscope-reorder
 
 faults: setup ## test every fault at every step of a run on a real server; prints a table
 	MOORAGE_ALL_FAULTS="$(or $(FAULTS),1)" $(PYTHON) -m pytest -s -q tests/lab/test_every_fault.py
@@ -47,7 +47,7 @@ large-store: setup ## collect a generated store of 1,000 repositories, compared 
 	MOORAGE_STORE_REPOSITORIES=$(or $(REPOSITORIES),1000) $(PYTHON) -m pytest -s -q tests/unit/images/test_generated_stores.py
 
 test-unit: setup ## run the tests that need no servers
-	$(PYTHON) -m pytest -n $${TEST_PROCESSES:-4} --dist loadgroup --no-loadscope-reorder tests/unit tests/tui
+	$(PYTHON) -m pytest -n $${TEST_PROCESSES:-6} --dist loadgroup --no-loadscope-reorder tests/unit tests/tui
 
 check: setup ## run ruff, mypy, import-linter, shellcheck
 	.venv/bin/ruff check .

@@ -291,6 +291,8 @@ class Watch:
     def _note_changes_by_others(self, there: frozenset[str]) -> None:
         """Leave out the servers that others took out of the record, such as an apply without them.
 
+        Another failover takes out only what is down, and may not be there to put it back.
+
         Args:
             there: The addresses in the record.
         """
@@ -300,7 +302,8 @@ class Watch:
         if is_recent or not there < before or there == self._written:
             return
         staying = {self.owners[address] for address in there & self.owners.keys()}
-        gone = {self.owners[address] for address in before & self.owners.keys()} - staying
+        up = {a for a, each in self.verdicts.items() if each.is_in and not each.is_in_doubt}
+        gone = {self.owners[address] for address in before & up} - staying
         if not staying:
             return
         for label in sorted(gone):

@@ -271,7 +271,10 @@ def _is_left_out(
 ) -> bool:
     """Whether failover leaves a server out; until then the name must not point to it."""
     assert leaving.address not in names.dig(DOMAIN)
-    return leaving.address in keep("failover", "status", *on).json["watch"]["taken_out"]
+    watch = keep("failover", "status", *on).json["watch"]
+    # It can find the server uninstalled before it finds it out of the record.
+    down = {each["address"] for each in watch["servers"] if not each["is_in"]}
+    return leaving.address in {*watch["taken_out"], *down}
 
 
 def _check_that_users_of_those_that_stayed_count(

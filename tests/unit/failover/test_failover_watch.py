@@ -193,6 +193,22 @@ def test_a_server_that_failover_itself_removed_comes_back(port: int) -> None:
     assert not watch.taken_out
 
 
+@pytest.mark.usefixtures("recorded_long_ago")
+def test_a_server_that_another_failover_removed_comes_back(port: int) -> None:
+    hosts = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+    zone = Zone(record_sets(NAME, hosts, 60))
+    watch = _watch(zone, port, *hosts)
+    watch.round()
+    watch.verdicts["127.0.0.1"] = Verdict(False, needs=2)
+    zone.records = record_sets(NAME, hosts[1:], 60)
+    watch.round()
+    assert not watch.taken_out
+    assert zone.addresses == {*hosts[1:]}
+    # It works again, and the other one does not put it back.
+    watch.round()
+    assert zone.addresses == {*hosts}
+
+
 @pytest.fixture
 def recorded_long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the record be read in each round."""

@@ -301,8 +301,9 @@ class Watch:
         is_recent = time.monotonic() - self._written_at < _READ_AGAIN
         if is_recent or not there < before or there == self._written:
             return
-        staying = {self.owners[address] for address in there & self.owners.keys()}
         up = {a for a, each in self.verdicts.items() if each.is_in and not each.is_in_doubt}
+        # Without one that works, the record would be emptied.
+        staying = {self.owners[address] for address in there & up}
         gone = {self.owners[address] for address in before & up} - staying
         if not staying:
             return

@@ -194,6 +194,19 @@ def test_a_server_that_failover_itself_removed_comes_back(port: int) -> None:
 
 
 @pytest.mark.usefixtures("recorded_long_ago")
+def test_the_record_is_never_emptied(port: int) -> None:
+    zone = Zone(record_sets(NAME, ["127.0.0.1", "127.0.0.2"], 60))
+    watch = _watch(zone, port, "127.0.0.1", "127.0.0.2")
+    watch.round()
+    # Others take out the server that works, while the other one is down.
+    zone.records = record_sets(NAME, ["127.0.0.2"], 60)
+    watch.verdicts["127.0.0.2"] = Verdict(False, needs=9)
+    watch.round()
+    assert zone.addresses == {"127.0.0.1"}
+    assert not watch.taken_out
+
+
+@pytest.mark.usefixtures("recorded_long_ago")
 def test_a_server_that_another_failover_removed_comes_back(port: int) -> None:
     hosts = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
     zone = Zone(record_sets(NAME, hosts, 60))

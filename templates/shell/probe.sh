@@ -233,6 +233,11 @@ while IFS=$tab read -r inode changed written mode owner group path; do
     "$storage") [ ! -d "$storage" ] || fact folder "$mode" "$owner" "$group" "$storage" ;;
     "$program") program_changed=${changed%.*}${changed#*.} ;;
     "$environment") environment_written=${written%.*}${written#*.} ;;
+    /var/lib/moorage/runs/*)
+        read_run "$path" "${written%.*}" || continue
+        # shellcheck disable=SC2154 # runs.sh sets them
+        fact run "${path##*/}" "$running" "$changed" "$step" "$status" "$code" "$values"
+        ;;
     esac
 done <<END
 $stated
@@ -272,13 +277,6 @@ if [ -e /etc/systemd/system/moorage-collect.timer ]; then
     [ -z "$next" ] || fact collect_next "$(date -d "$next" +%s 2>/dev/null)"
     { head -c 65536 /var/lib/moorage/collection | facts collection; } 2>/dev/null
 fi
-while IFS=$tab read -r _ _ written _ _ _ path; do
-    case "$path" in /var/lib/moorage/runs/*) read_run "$path" "${written%.*}" || continue ;; *) continue ;; esac
-    # shellcheck disable=SC2154 # runs.sh sets them
-    fact run "${path##*/}" "$running" "$changed" "$step" "$status" "$code" "$values"
-done <<END
-$stated
-END
 
 printf '@files\n'
 set --

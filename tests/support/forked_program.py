@@ -129,7 +129,7 @@ def start(
         has_input: Whether its standard input is a pipe; /dev/null otherwise.
     """
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", _HANDING_ON, _forking(), program, *words],
+        [sys.executable, "-I", "-S", "-c", _HANDING_ON, _forking()[0], program, *words],
         cwd=folder, env=dict(environment), text=True,
         stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -137,8 +137,11 @@ def start(
 
 
 @functools.cache
-def _forking() -> str:
-    """Start the process that forks and return its socket's name; it ends with this process."""
+def _forking() -> tuple[str, subprocess.Popen[bytes]]:
+    """Start the process that forks, and return its socket's name and the process itself.
+
+    It ends with this process, which has the other end of its standard input.
+    """
     name = f"moorage-tests-{os.getpid()}"
     process = subprocess.Popen(
         [sys.executable, "-c", _FORKING, name],
@@ -146,9 +149,4 @@ def _forking() -> str:
     )  # fmt: skip
     assert process.stdout is not None
     assert process.stdout.readline(), "it cannot import Moorage"
-    _PROCESSES.append(process)
-    return name
-
-
-_PROCESSES: list[subprocess.Popen[bytes]] = []
-"""Kept, so that its standard input stays open."""
+    return name, process

@@ -14,25 +14,37 @@ replace_additions() { sync -- "$additions.new" && mv -f -- "$additions.new" "$ad
 
 # note WORD...: records a line, unless it is already there.
 note() {
-    line=$1
-    shift
-    for word; do line=$line$tab$word; done
-    note_lines "$line"
+    lines=
+    add_line "$@"
+    note_lines
 }
 
-# note_lines TEXT: records the lines that are not there yet.
+# add_line WORD...: adds a line to $lines.
+add_line() {
+    lines=$lines${lines:+$newline}$1
+    shift
+    for word; do lines=$lines$tab$word; done
+}
+
+# note_lines: records the lines of $lines that are not there yet.
 note_lines() {
-    [ -n "$1" ] || return 0
+    [ -n "$lines" ] || return 0
     known=$additions
     [ -e "$known" ] || known=/dev/null
-    new_lines=$(printf '%s\n' "$1" | grep -avxF -f "$known")
+    new_lines=$(printf '%s\n' "$lines" | grep -avxF -f "$known")
     case $? in
     0) ;;
     1) return 0 ;;
-    *) new_lines=$1 ;;
+    *) new_lines=$lines ;;
     esac
     { printf '%s\n' "$new_lines" >>"$additions" && sync -- "$additions"; } || cannot_write "$additions"
 }
+
+# find_recorded KIND: sets $recorded to the lines of a kind.
+find_recorded() { recorded=$newline$(grep -as "^$1$tab" "$additions"); }
+
+# is_recorded KIND NAME: whether $recorded has a line of that kind and name.
+is_recorded() { case "$recorded" in *"$newline$1$tab$2$tab"*) return 0 ;; *) return 1 ;; esac }
 
 # read_unit NAME: sets $enabled and $active to a service's state; "-" means that it does not exist.
 # Returns 1 if systemd does not answer.
@@ -62,7 +74,7 @@ note_units() {
     podman) set -- "$@" podman.service podman.socket podman-auto-update.timer podman-restart.service ;;
     esac
     if [ "$plan_challenge" != - ]; then set -- "$@" certbot.timer; fi
-    recorded=$newline$(grep -as "^unit$tab" "$additions")
+    find_recorded unit
     lines='' enabled=- active=
     # An empty line ends each service, including the last one.
     while IFS='=' read -r property state_of_unit; do
@@ -72,10 +84,7 @@ note_units() {
         '')
             [ -n "$active" ] || break
             printf '%s\t%s\t%s\n' "$1" "$enabled" "$active" >>units || cannot_write "$run/units"
-            case "$recorded" in
-            *"${newline}unit$tab$1$tab"*) ;;
-            *) lines="$lines${lines:+$newline}unit$tab$1$tab$enabled$tab$active" ;;
-            esac
+            is_recorded unit "$1" || add_line unit "$1" "$enabled" "$active"
             enabled=- active=
             shift
             [ $# != 0 ] || break
@@ -86,7 +95,7 @@ $(systemctl show -p UnitFileState -p ActiveState "$@" 2>/dev/null)
 
 END
     [ $# = 0 ] || fail unit_state_unknown "$1"
-    note_lines "$lines"
+    note_lines
 }
 
 list_packages() {
@@ -101,15 +110,12 @@ note_packages_since() {
     [ -s "$1" ] || return 0
     list_packages | awk -F "$tab" 'NR == FNR { had[$1]; next } !($1 in had)' "$1" - >packages.found ||
         cannot_write "$run/packages.found"
-    recorded=$newline$(grep -as "^package$tab" "$additions")
+    find_recorded package
     lines=
     while IFS="$tab" read -r name version; do
-        case "$recorded" in
-        *"${newline}package$tab$name$tab"*) ;;
-        *) lines="$lines${lines:+$newline}package$tab$name$tab$version" ;;
-        esac
+        is_recorded package "$name" || add_line package "$name" "$version"
     done <packages.found
-    note_lines "$lines"
+    note_lines
     cut -f 1 packages.found >>packages.new || cannot_write "$run/packages.new"
 }
 
@@ -126,7 +132,7 @@ note_packages_of() {
 note_folders() {
     lines=
     for folder; do find_missing "$folder"; done
-    note_lines "$lines"
+    note_lines
 }
 
 # find_missing PATH: adds a folder that does not exist, and its missing parents, to $lines.
@@ -134,7 +140,7 @@ find_missing() {
     if [ -z "$1" ] || [ -d "$1" ]; then return 0; fi
     case "$newline$noted_folders" in *"$newline$1$newline"*) return 0 ;; esac
     find_missing "${1%/*}"
-    lines="$lines${lines:+$newline}folder$tab$1"
+    add_line folder "$1"
     # The innermost comes first.
     noted_folders=$1$newline$noted_folders
 }

@@ -26,8 +26,8 @@ journal() {
 mark_errors() {
     error_log=/var/log/nginx/error.log
     if ! [ "/proc/$master/fd/2" -ef $error_log ]; then
-        error_log=$(readlink "/proc/$master/fd/2" 2>/dev/null)
-        [ -f "$error_log" ] || error_log=/var/log/nginx/error.log
+        other=$(readlink "/proc/$master/fd/2" 2>/dev/null)
+        if [ -f "$other" ]; then error_log=$other; fi
     fi
     error_mark=$(stat -c %s "$error_log" 2>/dev/null || echo 0)
 }

@@ -54,6 +54,8 @@ _TIMEOUT = 60.0
 _PART = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(f"{_PART}(?:/{_PART})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_PACKAGE = "python3"
+"""What run.sh installs if it is missing."""
 _SHELL = ("common.sh", "causes.sh", "additions.sh", "packages.sh")
 """The parts of the run script that the start of this program needs."""
 _START = "import sys\n\nfrom moorage.images.{} import main\n\nsys.exit(main(sys.argv[1]))\n"
@@ -468,6 +470,7 @@ def program(task: Task, whole: Task | None = None) -> dict[str, bytes]:
         "images.sh": shell_script("images.sh").encode(),
         "task.json": json.dumps(asdict(task)).encode(),
         "summary.json": summary_of(whole or task),
+        "plan/packages": f"{_PACKAGE}\n".encode(),
         "code/__main__.py": _START.format(
             "gate" if task.action == "hold" else "collector"
         ).encode(),
@@ -483,7 +486,7 @@ def packages_for(facts: Facts) -> tuple[str, ...]:
         facts: The server's facts.
     """
     # nginx's log is read with python3-minimal, which lacks modules that a run needs.
-    return () if "python3" in facts.packages else ("python3",)
+    return () if _PACKAGE in facts.packages else (_PACKAGE,)
 
 
 def check_can_move(facts: Facts) -> None:

@@ -25,7 +25,9 @@ has_python() { python3 -c 'import sys, dataclasses, hashlib, json, zlib; sys.exi
 install_python() {
     list_packages >packages.before || cannot_write "$run/packages.before"
     mark_journal
-    apt -y --no-install-recommends install python3 || { apt update && apt -y --no-install-recommends install python3; }
+    # shellcheck disable=SC2046 # one word a package
+    set -- $(cat plan/packages)
+    apt -y --no-install-recommends install "$@" || { apt update && apt -y --no-install-recommends install "$@"; }
     note_packages_since packages.before
     has_python || fail images_no_python "$(why_apt "")"
 }

@@ -123,9 +123,13 @@ note_packages_since() {
 # that an administrator has asked for since. Runs that got further have recorded theirs.
 note_packages_of() {
     if [ "$(tail -n 1 "$1/step" 2>/dev/null)" != packages ] || [ ! -s "$1/packages.before" ]; then return 0; fi
-    apt-mark showmanual | grep -vxF -f "$1/plan/packages" >manual
-    cat "$1/packages.before" manual >before.manual || cannot_write "$run/before.manual"
-    note_packages_since before.manual
+    planned=$1/plan/packages
+    [ -e "$planned" ] || planned=/dev/null
+    # Without the list, any package could be an administrator's.
+    asked_for=$(apt-mark showmanual) || return 0
+    { cat "$1/packages.before" && printf '%s\n' "$asked_for" | { grep -vxF -f "$planned" || [ $? = 1 ]; }; } >before ||
+        cannot_write "$run/before"
+    note_packages_since before
 }
 
 # note_folders PATH...: records the folders that this run is about to create, and their missing parents.

@@ -67,6 +67,7 @@ has_others() {
 choose_packages() {
     true >removed
     [ "$plan_packages" = remove ] || return 0
+    has_packages || return 0
     if ! can_remove_packages; then
         printf '@warning\tthe packages stay, because apt removes none: %s\n' "$(cause <apt.log)"
         return
@@ -88,11 +89,19 @@ choose_packages() {
     keep_needed
 }
 
+# Whether a package that runs installed is there.
+has_packages() {
+    for package in $(noted package); do
+        if is_installed "$package"; then return 0; fi
+    done
+    return 1
+}
+
 # Waits until no other apt is running; what it leaves decides which packages can go. If dpkg was killed, apt
 # refuses everything until dpkg has finished its work.
 can_remove_packages() {
     if apt check; then return 0; fi
-    dpkg --force-confold --configure -a </dev/null
+    (umask 022 && dpkg --force-confold --configure -a </dev/null)
     apt check
 }
 

@@ -6,13 +6,22 @@ import fcntl
 import subprocess
 from pathlib import Path
 
+import pytest
+
 SCRIPTS = Path(__file__).parents[3] / "templates/shell/run"
 
 
-def _clean_up(state: Path) -> None:
+def _clean_up(state: Path, options: str = "-eu") -> None:
     subprocess.run(
-        ["sh", "-eu", "-c", f". {SCRIPTS}/additions.sh; . {SCRIPTS}/files.sh; forget_old_runs"],
-        env={"state": str(state), "run": str(state / "runs/2"), "PATH": "/usr/bin:/bin"},
+        ["sh", options, "-c", f". {SCRIPTS}/additions.sh; . {SCRIPTS}/files.sh; forget_old_runs"],
+        env={
+            "state": str(state),
+            "run": str(state / "runs/2"),
+            "tab": "\t",
+            "newline": "\n",
+            "PATH": f"{state}:/usr/bin:/bin",
+        },
+        cwd=state,
         check=True,
     )
 
@@ -80,3 +89,35 @@ def test_refused_runs_do_not_replace_the_others(tmp_path: Path) -> None:
 
     left = sorted(int(each.name) for each in (tmp_path / "runs").iterdir())
     assert left == [100, 101, 102, *range(109, 120)]
+
+
+@pytest.mark.parametrize(
+    ("planned", "apt_mark", "noted"),
+    [
+        ("nginx\n", "echo nginx; echo vim", ["libnginx", "nginx"]),
+        # Runs of earlier versions that change images have no list, and apt-mark can fail.
+        (None, "echo nginx; echo vim", ["libnginx"]),
+        ("nginx\n", "echo nginx; exit 1", []),
+    ],
+)
+def test_packages_that_an_administrator_asked_for_are_not_noted(
+    tmp_path: Path, planned: str | None, apt_mark: str, noted: list[str]
+) -> None:
+    old = _old_run(tmp_path)
+    (old / "step").write_text("packages\n")
+    (old / "packages.before").write_text("bash\t5\n")
+    if planned is not None:
+        (old / "plan").mkdir()
+        (old / "plan" / "packages").write_text(planned)
+    installed = "".join(
+        f"installed\\t{name}\\t1\\n" for name in ("bash", "libnginx", "nginx", "vim")
+    )
+    for name, program in (("apt-mark", apt_mark), ("dpkg-query", f"printf '{installed}'")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{program}\n")
+        (tmp_path / name).chmod(0o755)
+
+    _clean_up(tmp_path, "-u")
+
+    additions = tmp_path / "additions"
+    lines = additions.read_text().splitlines() if additions.exists() else []
+    assert [line.split("\t")[1] for line in lines] == noted

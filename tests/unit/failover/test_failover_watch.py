@@ -90,6 +90,14 @@ def _watch(zone: Zone, port: int, *hosts: str, known: tuple[str, ...] = ()) -> W
     return watch
 
 
+def _begun(port: int, *hosts: str) -> tuple[Zone, Watch]:
+    """Return a zone whose record has all hosts, and a watch that has read it."""
+    zone = Zone(record_sets(NAME, hosts, 60))
+    watch = _watch(zone, port, *hosts)
+    watch.round()
+    return zone, watch
+
+
 _told: list[News] = []
 
 
@@ -154,9 +162,7 @@ def test_a_foreign_record_is_kept(port: int) -> None:
 @pytest.mark.usefixtures("recorded_long_ago")
 def test_a_server_that_others_took_out_stays_out(port: int) -> None:
     hosts = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
-    zone = Zone(record_sets(NAME, hosts, 60))
-    watch = _watch(zone, port, *hosts)
-    watch.round()
+    zone, watch = _begun(port, *hosts)
     zone.records = record_sets(NAME, hosts[1:], 60)
     watch.round()
     assert watch.as_json()["taken_out"] == ["server0"]
@@ -181,9 +187,7 @@ def test_a_server_that_others_took_out_stays_out(port: int) -> None:
 
 @pytest.mark.usefixtures("recorded_long_ago")
 def test_a_server_that_failover_itself_removed_comes_back(port: int) -> None:
-    zone = Zone(record_sets(NAME, ["127.0.0.1", "127.0.0.2"], 60))
-    watch = _watch(zone, port, "127.0.0.1", "127.0.0.2")
-    watch.round()
+    zone, watch = _begun(port, "127.0.0.1", "127.0.0.2")
     # The provider reported a failure, but made the change.
     watch.verdicts["127.0.0.1"] = Verdict(False, needs=1)
     watch._written = frozenset({"127.0.0.2"})
@@ -195,9 +199,7 @@ def test_a_server_that_failover_itself_removed_comes_back(port: int) -> None:
 
 @pytest.mark.usefixtures("recorded_long_ago")
 def test_the_record_is_never_emptied(port: int) -> None:
-    zone = Zone(record_sets(NAME, ["127.0.0.1", "127.0.0.2"], 60))
-    watch = _watch(zone, port, "127.0.0.1", "127.0.0.2")
-    watch.round()
+    zone, watch = _begun(port, "127.0.0.1", "127.0.0.2")
     # Others take out the server that works, while the other one is down.
     zone.records = record_sets(NAME, ["127.0.0.2"], 60)
     watch.verdicts["127.0.0.2"] = Verdict(False, needs=9)
@@ -209,9 +211,7 @@ def test_the_record_is_never_emptied(port: int) -> None:
 @pytest.mark.usefixtures("recorded_long_ago")
 def test_a_server_that_another_failover_removed_comes_back(port: int) -> None:
     hosts = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
-    zone = Zone(record_sets(NAME, hosts, 60))
-    watch = _watch(zone, port, *hosts)
-    watch.round()
+    zone, watch = _begun(port, *hosts)
     watch.verdicts["127.0.0.1"] = Verdict(False, needs=2)
     zone.records = record_sets(NAME, hosts[1:], 60)
     watch.round()

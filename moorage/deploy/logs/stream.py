@@ -92,7 +92,7 @@ class LogStream(LineReader):
         self._rest, self._length = b"", 0
         self.has_begun = self.has_gap = False
         # journalctl prints the lines of this very moment again.
-        self._to_skip, self._lines_since = self._lines_since, 0
+        self._to_skip, self._lines_since = self._to_skip + self._lines_since, 0
         places = (self._positions.get(log, ("-", "-")) for log in _FILES)
         return "".join(
             [f"{self._since or '-'}\n", *(f"{inode} {offset}\n" for inode, offset in places)]

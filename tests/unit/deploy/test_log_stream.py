@@ -36,6 +36,7 @@ def test_lines_of_the_journal_at_the_same_moment_are_skipped() -> None:
     third = "j" + JOURNAL.format(micros="000003", text="third")
     assert len(_read(stream, old, first, "j    continued")) == 3
     for _ in range(2):
+        stream.begin()  # The server cannot be reached.
         assert stream.begin().splitlines()[0] == "1795617461.000002"
         again = _read(stream, first, "j    continued")
         assert again == []

@@ -168,6 +168,24 @@ def on_each(
     return {each.server: result for each, result in zip(transports, results, strict=True)}
 
 
+def begin_on_each(
+    transports: Sequence[Transport], work: Callable[[Transport], _Result]
+) -> Callable[[], dict[str, _Result | MoorageError]]:
+    """Begin :func:`on_each` in the background.
+
+    Args:
+        transports: The connections.
+        work: Called with each connection.
+
+    Returns:
+        A function that waits for the results.
+    """
+    pool = ThreadPoolExecutor(max_workers=1)
+    future = pool.submit(on_each, transports, work)
+    pool.shutdown(wait=False)
+    return future.result
+
+
 @contextmanager
 def _collecting(errors: list[MoorageError]) -> Iterator[None]:
     try:

@@ -13,7 +13,7 @@ from moorage.answers.model import Answers, Server
 from moorage.answers.redact import Redactor
 from moorage.answers.resolve import Resolver
 from moorage.answers.secrets import Secret, SecretReference
-from moorage.deploy.connections import Connections, on_all, on_each
+from moorage.deploy.connections import Connections, begin_on_each, on_all, on_each
 from moorage.deploy.events import OnEvent, RunEnded, StepBegan
 from moorage.deploy.name import RegistryName
 from moorage.deploy.plan.acceptance import NOTHING, Accepted
@@ -69,6 +69,7 @@ class Deployment:
         self._checks = PasswordChecks(answers.credentials.users, self._resolve)
         self._runs: list[ServerRun] = []
         self._is_aborted = False
+        self._others: Callable[[], dict[str, Facts | MoorageError]] | None = None
         self._connections = Connections(
             answers.servers,
             limit,
@@ -145,24 +146,35 @@ class Deployment:
         """The registry's DNS name and its records."""
         return RegistryName(self.answers, self.all_addresses, self._resolve, self.cancel)
 
-    def probe(self) -> tuple[Facts, ...]:
+    def probe(self, *, for_plan: bool = False) -> tuple[Facts, ...]:
         """Connect to all servers and read their facts, in parallel.
+
+        Args:
+            for_plan: Whether :meth:`plan_from` follows, which reads the servers outside the limit,
+                too: they are read in the meantime.
 
         Raises:
             ServersFailed: Some servers could not be reached or read.
         """
+        self._others = self._begin_others() if for_plan else None
         read = partial(self._probe, checks=self._checks if self._checks.is_needed else None)
         return on_all(self._connections.chosen, read, _load_what_a_plan_needs)
 
     def probe_each(
-        self, known: Sequence[Facts | MoorageError] = (), *, updates: bool = False
+        self,
+        known: Sequence[Facts | MoorageError] = (),
+        *,
+        updates: bool = False,
+        for_plan: bool = False,
     ) -> tuple[Facts | MoorageError, ...]:
         """Return the facts of all servers, or an error for each that cannot be read.
 
         Args:
             known: Facts that were just read from some of them.
             updates: Whether to ask apt for updates.
+            for_plan: Whether :meth:`plan_from` follows; see :meth:`probe`.
         """
+        self._others = self._begin_others() if for_plan else None
         fresh = {each.server: each for each in known}
 
         def read(transport: Transport) -> Facts | MoorageError:
@@ -204,7 +216,7 @@ class Deployment:
             ServersFailed: Some servers could not be reached or read.
             AnswersError: A secret, certificate or image archive cannot be used.
         """
-        return self.plan_from(self.probe())
+        return self.plan_from(self.probe(for_plan=True))
 
     def plan_from(
         self,
@@ -264,8 +276,10 @@ class Deployment:
             for each in facts
         )
         if unread:
-            note = others_unread(unread)
-            servers = tuple(replace(each, notes=(*each.notes, note)) for each in servers)
+            servers = tuple(
+                replace(each, notes=(*each.notes, others_unread(unread, each.server)))
+                for each in servers
+            )
         if reads_images:
             servers = tuple(with_checked_schedule(self, each) for each in servers)
         revision = latest(shared)
@@ -314,6 +328,11 @@ class Deployment:
                 )
         return found
 
+    def _begin_others(self) -> Callable[[], dict[str, Facts | MoorageError]]:
+        """Begin to read the servers outside the limit; the function waits for their facts."""
+        others = self._connections.others
+        return begin_on_each(others, self._probe) if others else dict
+
     def _read_others(
         self, facts: Sequence[Facts]
     ) -> tuple[tuple[Facts, ...], tuple[MoorageError, ...]]:
@@ -326,14 +345,12 @@ class Deployment:
             ServersFailed: Some cannot be read, and a new server needs the shared values: these
                 would be generated again.
         """
-        others = self._connections.others
-        if not all(layout.REGISTRY_ENV in each.files for each in facts):
-            return on_all(others, self._probe), ()
-        read = on_each(others, self._probe).values()
-        return (
-            tuple(each for each in read if not isinstance(each, MoorageError)),
-            tuple(each for each in read if isinstance(each, MoorageError)),
-        )
+        self._others = self._others or self._begin_others()
+        read = self._others().values()
+        unread = tuple(each for each in read if isinstance(each, MoorageError))
+        if unread and not all(layout.REGISTRY_ENV in each.files for each in facts):
+            raise ServersFailed(unread)
+        return tuple(each for each in read if not isinstance(each, MoorageError)), unread
 
     def apply(self, plan: Plan, accepted: Accepted = NOTHING) -> ApplyReport:
         """Apply a plan: stage all servers, then switch them one after the other, or together.

@@ -244,7 +244,7 @@ class Operations:
         deployment = self.deployment
         self.accepted = NOTHING
         try:
-            facts = deployment.probe()
+            facts = deployment.probe(for_plan=True)
             self.facts |= {each.server: each for each in facts}
             plan = deployment.plan_from(facts, gone=self.gone)
             # With a limit, the records would lack the other servers.
@@ -341,7 +341,7 @@ class Operations:
         self.accepted = NOTHING
         self._wish = wish
         try:
-            facts = deployment.probe()
+            facts = deployment.probe(for_plan=True)
             self.facts |= {each.server: each for each in facts}
             plan = plan_upgrade(deployment, facts, wish)
         except MoorageError as error:

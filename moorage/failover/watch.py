@@ -108,8 +108,8 @@ class Watch:
         self.record: frozenset[str] | None = None
         self.taken_out: dict[str, set[str]] = {label: set() for label in taken_out}
         self._ours: set[str] = set(task.known)
-        self._written: frozenset[str] | None = None
-        self._written_at = float("-inf")
+        self._missing: dict[str, float] = {}
+        self._attempted: frozenset[str] | None = None
         self._read_at = float("-inf")
         self._reported: dict[str, str] = {}
         self._on_news = on_news
@@ -251,8 +251,9 @@ class Watch:
                 self._news("in", f"{who} counts as up")
 
     def _working(self) -> frozenset[str]:
-        """The addresses of the servers that count as up."""
-        working = frozenset(a for a, each in self.verdicts.items() if each.is_in)
+        """The addresses of the servers that count as up, without those missing in the record."""
+        up = frozenset(address for address, each in self.verdicts.items() if each.is_in)
+        working = frozenset(a for a in up if self.owners[a] not in self._missing) or up
         known = {*self.owners.values(), *self.taken_out}
         if any(each.server not in known for each in self.task.servers):
             # A server whose name has never resolved can be one of those in the record.
@@ -273,10 +274,11 @@ class Watch:
         if current is None:
             return
         self._note_changes_by_others(_values(current))
-        working = self._working()
-        name, ttl = self.task.name, self.task.ttl
-        desired = record_sets(name, sorted(working), ttl)
-        changes = plan_changes(current, desired, known=self._ours)
+        changes = self._plan(current)
+        if changes and self._read_at in self._missing.values():
+            # After this change the record cannot confirm any more what only one answer said.
+            self._missing = {k: at for k, at in self._missing.items() if at < self._read_at}
+            changes = self._plan(current)
         foreign = [each.before for each in changes if each.is_foreign and each.before]
         if foreign:
             lines = "; ".join(line for each in foreign for line in each.lines())
@@ -286,29 +288,39 @@ class Watch:
         self._reported.pop("foreign", None)
         if changes and not self._write(changes):
             return
-        self.record = working
+        self.record = self._working()
+
+    def _plan(self, current: Sequence[RecordSet]) -> tuple[RecordChange, ...]:
+        desired = record_sets(self.task.name, sorted(self._working()), self.task.ttl)
+        return plan_changes(current, desired, known=self._ours)
 
     def _note_changes_by_others(self, there: frozenset[str]) -> None:
         """Leave out the servers that others took out of the record, such as an apply without them.
 
+        As an answer may be outdated, they are only forgotten when a later one says the same.
         Another failover takes out only what is down, and may not be there to put it back.
 
         Args:
             there: The addresses in the record.
         """
         self._take_back(there)
-        before = self.record or frozenset()
-        is_recent = time.monotonic() - self._written_at < _READ_AGAIN
-        if is_recent or not there < before or there == self._written:
-            return
-        up = {a for a, each in self.verdicts.items() if each.is_in and not each.is_in_doubt}
+        if there == self._attempted:  # the write failed only seemingly
+            self.record = there
+        self._attempted = None
+        up = {address for address, each in self.verdicts.items() if each.is_in}
+        before = (self.record or frozenset()) | {
+            address for address, label in self.owners.items() if label in self._missing
+        }
+        staying = self._labels(there & up)
         # Without one that works, the record would be emptied.
-        staying = {self.owners[address] for address in there & up}
-        gone = {self.owners[address] for address in before & up} - staying
-        if not staying:
-            return
-        for label in sorted(gone):
+        missing = self._labels(before & up) - staying if staying else set()
+        self._missing = {label: self._missing.get(label, self._read_at) for label in missing}
+        for label in sorted(missing):
             addresses = {each for each, owner in self.owners.items() if owner == label}
+            is_in_doubt = any(self.verdicts[address].is_in_doubt for address in addresses)
+            if is_in_doubt or self._read_at - self._missing[label] <= _READ_AGAIN:
+                continue
+            del self._missing[label]
             self._forget(addresses)
             self.taken_out[label] = addresses
             self._news(
@@ -327,6 +339,9 @@ class Watch:
                     self.owners[address] = label
                 self._news("address", f"{label} ({_listed(addresses)}) is in the record again")
 
+    def _labels(self, addresses: Collection[str]) -> set[str]:
+        return {self.owners[address] for address in addresses}
+
     def _forget(self, addresses: Collection[str]) -> None:
         for address in addresses:
             self.verdicts.pop(address, None)
@@ -344,10 +359,10 @@ class Watch:
         return current
 
     def _write(self, changes: Sequence[RecordChange]) -> bool:
-        self._written, self._written_at = self._working(), time.monotonic()
         try:
             self.provider.write(changes)
         except MoorageError as error:
+            self._attempted = self._working()
             self._news_once("problem", str(error))
             return False
         lines = "; ".join(line for change in changes for line in change.diff if line[0] != " ")

@@ -250,6 +250,17 @@ class FakeServers(dict[str, FakeServer]):
             server.aborted.set()
 
 
+class WithoutQuestions:
+    """An operator who refuses every question."""
+
+    def accept_host_key(self, key: HostKey) -> bool:
+        """Refuse a key."""
+        return False
+
+    def secret(self, what: SecretName, server: str | None, rejected: Secret | None = None) -> None:
+        """Know no secret."""
+
+
 class FakeConnection:
     """A connection to a fake server: the transport.
 

@@ -172,7 +172,7 @@ def _check_not_asked(deployment: Deployment, left: LeftServer) -> None:
 def _forget(deployment: Deployment, gone: Sequence[str], accepted: Accepted) -> int:
     """Remove servers from the records of the deployment's servers; return its new revision."""
     try:
-        plan = deployment.plan_from(deployment.probe(), reads_images=False, gone=gone)
+        plan = deployment.plan_from(deployment.probe(for_plan=True), reads_images=False, gone=gone)
         changes = [change for server in plan.servers for change in server.changes]
         if any(change.kind is not Kind.RECORD for change in changes):
             return 0

@@ -157,17 +157,18 @@ def with_record(
     return replace(plan, changes=(Change(Kind.RECORD, Action.CHANGE, layout.DEPLOYMENT, why),))
 
 
-def others_unread(errors: Sequence[MoorageError]) -> Note:
+def others_unread(errors: Sequence[MoorageError], server: str) -> Note:
     """Return the note that servers outside a limit cannot be read.
 
     Args:
         errors: Why not, of each.
+        server: The server inside the limit.
     """
     names = ", ".join(each.server or "" for each in errors)
     return Note(
         "others_unread",
         f"{names} cannot be read. Users that were changed there, but not here, are not known, nor "
-        f"whether this server has left the deployment: {errors[0].message}",
+        f"whether {server} has left the deployment: {errors[0].message}",
     )
 
 

@@ -393,11 +393,11 @@ def read_status(deployment: Deployment, *, with_plan: bool = False, follow: bool
             compared with their records.
         follow: Whether to follow runs in progress first, until they end.
     """
-    read = deployment.probe_each(updates=True)
+    read = deployment.probe_each(updates=True, for_plan=with_plan)
     facts = [each for each in read if isinstance(each, Facts)]
     if follow and any(each.active_run for each in facts):
         deployment.attach(facts)
-        read = deployment.probe_each(updates=True)
+        read = deployment.probe_each(updates=True, for_plan=with_plan)
     return _status_from(deployment, read, with_plan=with_plan)
 
 

@@ -9,19 +9,16 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from fake_server import FakeServer, FakeServers
+from fake_server import FakeServer, FakeServers, WithoutQuestions
 
 from moorage.answers.load import loads
-from moorage.answers.secrets import Secret
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import LogLine, StepBegan
 from moorage.deploy.images.summary import summary_of
 from moorage.deploy.lifecycle.history import History, Kind, read_history, read_run_log
-from moorage.errors import SecretName
 from moorage.images.task import Task
 from moorage.rows import Level
 from moorage.servers.run_results import RunStatus
-from moorage.servers.transport import HostKey
 from templates.load import shell_script
 
 DONE = "20261128T100000000-aaaa"
@@ -83,17 +80,6 @@ def printed(script: str, state: Path, sent: str) -> bytes:
                           env={**os.environ, "PATH": path})  # fmt: skip
     assert not done.stderr
     return gzip.decompress(done.stdout)
-
-
-class WithoutQuestions:
-    """Refuses every question."""
-
-    def accept_host_key(self, key: HostKey) -> bool:
-        """Refuse a key."""
-        return False
-
-    def secret(self, what: SecretName, server: str | None, rejected: Secret | None = None) -> None:
-        """Know no secret."""
 
 
 def deployment(*servers: FakeServer) -> Deployment:

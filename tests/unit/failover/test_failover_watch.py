@@ -6,6 +6,7 @@ What a real zone and real registries do is tested in tests/lab.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,11 +25,21 @@ NAME = "registry.example.test"
 
 @dataclass
 class Zone:
-    """A provider that keeps records in memory."""
+    """A provider that keeps records in memory.
+
+    Attributes:
+        records: The records.
+        writes: What was written.
+        fault: Why reading fails.
+        fault_of_write: What a write fails with, though it changes the records.
+        answer: An outdated answer for whoever reads.
+    """
 
     records: tuple[RecordSet, ...] = ()
     writes: list[Sequence[RecordChange]] = field(default_factory=list)
     fault: str = ""
+    fault_of_write: str = ""
+    answer: tuple[RecordSet, ...] | None = None
 
     title = "memory"
     can_write = True
@@ -36,7 +47,7 @@ class Zone:
     def read(self, name: str) -> tuple[RecordSet, ...]:
         if self.fault:
             raise MoorageError(self.fault)
-        return self.records
+        return self.records if self.answer is None else self.answer
 
     def write(self, changes: Sequence[RecordChange]) -> None:
         self.writes.append(changes)
@@ -47,6 +58,8 @@ class Zone:
             elif change.before is not None:
                 del now[change.before.kind]
         self.records = tuple(now.values())
+        if self.fault_of_write:
+            raise MoorageError(self.fault_of_write)
 
     @property
     def addresses(self) -> set[str]:
@@ -159,12 +172,18 @@ def test_a_foreign_record_is_kept(port: int) -> None:
     assert "198.51.100.7" in next(each.text for each in _told if each.kind == "foreign")
 
 
-@pytest.mark.usefixtures("recorded_long_ago")
-def test_a_server_that_others_took_out_stays_out(port: int) -> None:
+def test_a_server_that_others_took_out_stays_out(port: int, clock: Clock) -> None:
     hosts = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
     zone, watch = _begun(port, *hosts)
-    zone.records = record_sets(NAME, hosts[1:], 60)
+    # This failover has just changed the record itself.
+    watch.verdicts["127.0.0.2"] = Verdict(False, needs=1)
     watch.round()
+    zone.writes.clear()
+    zone.records = record_sets(NAME, hosts[1:], 60)
+    for _ in range(2):
+        assert "127.0.0.1" in watch.verdicts
+        clock.wait()
+        watch.round()
     assert watch.as_json()["taken_out"] == ["server0"]
     assert watch.desired == {*hosts[1:]}
     assert [each.kind for each in _told].count("taken_out") == 1
@@ -179,42 +198,94 @@ def test_a_server_that_others_took_out_stays_out(port: int) -> None:
 
     # An apply that takes it in again counts, too.
     zone.records = record_sets(NAME, hosts, 60)
+    clock.wait()
     for each in (watch, again):
         each.round()
         assert (each.taken_out, each.desired) == ({}, {*hosts})
     assert zone.writes == []
 
 
-@pytest.mark.usefixtures("recorded_long_ago")
-def test_a_server_that_failover_itself_removed_comes_back(port: int) -> None:
-    zone, watch = _begun(port, "127.0.0.1", "127.0.0.2")
-    # The provider reported a failure, but made the change.
-    watch.verdicts["127.0.0.1"] = Verdict(False, needs=1)
-    watch._written = frozenset({"127.0.0.2"})
-    zone.records = record_sets(NAME, ["127.0.0.2"], 60)
+def test_one_outdated_answer_takes_no_server_out(port: int, clock: Clock) -> None:
+    hosts = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+    zone, watch = _begun(port, *hosts)
+    zone.answer = record_sets(NAME, hosts[1:], 60)
+    clock.wait()
     watch.round()
+    zone.answer = None
+    for _ in range(3):
+        clock.wait()
+        watch.round()
+    assert (watch.taken_out, zone.writes) == ({}, [])
+    assert watch.desired == {*hosts}
+
+
+def test_an_outdated_answer_before_a_write_takes_no_server_out(port: int, clock: Clock) -> None:
+    hosts = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+    zone, watch = _begun(port, *hosts)
+    zone.answer = record_sets(NAME, hosts[1:], 60)
+    watch.verdicts["127.0.0.3"] = Verdict(False, needs=99)
+    watch.round()
+    assert zone.addresses == {*hosts[:2]}
+    zone.answer = None
+    clock.wait()
+    watch.round()
+    assert (watch.taken_out, watch.desired) == ({}, {*hosts[:2]})
+
+
+def test_failover_goes_on_while_a_removal_is_unconfirmed(port: int, clock: Clock) -> None:
+    hosts = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+    zone, watch = _begun(port, *hosts)
+    zone.records = record_sets(NAME, hosts[1:], 60)
+    clock.wait()
+    watch.round()
+    watch.verdicts["127.0.0.2"] = Verdict(False, needs=99)
+    clock.wait(1)
+    watch.round()
+    assert zone.addresses == {"127.0.0.3"}
+    # It may still be used if no other one works.
+    watch.verdicts["127.0.0.3"] = Verdict(False, needs=99)
+    watch.round()
+    assert zone.addresses == {"127.0.0.1"}
+    clock.wait()
+    watch.round()
+    assert not watch.taken_out
+
+
+def test_a_server_that_failover_itself_removed_comes_back(port: int, clock: Clock) -> None:
+    zone, watch = _begun(port, "127.0.0.1", "127.0.0.2")
+    # The provider reports a failure, but makes the change.
+    watch.verdicts["127.0.0.1"] = Verdict(False, needs=2)
+    zone.fault_of_write = "the API is down"
+    watch.round()
+    assert zone.addresses == {"127.0.0.2"}
+    zone.fault_of_write = ""
+    for _ in range(2):
+        clock.wait()
+        watch.round()
     assert zone.addresses == {"127.0.0.1", "127.0.0.2"}
     assert not watch.taken_out
 
 
-@pytest.mark.usefixtures("recorded_long_ago")
-def test_the_record_is_never_emptied(port: int) -> None:
+def test_the_record_is_never_emptied(port: int, clock: Clock) -> None:
     zone, watch = _begun(port, "127.0.0.1", "127.0.0.2")
     # Others take out the server that works, while the other one is down.
     zone.records = record_sets(NAME, ["127.0.0.2"], 60)
     watch.verdicts["127.0.0.2"] = Verdict(False, needs=9)
-    watch.round()
+    for _ in range(3):
+        clock.wait()
+        watch.round()
     assert zone.addresses == {"127.0.0.1"}
     assert not watch.taken_out
 
 
-@pytest.mark.usefixtures("recorded_long_ago")
-def test_a_server_that_another_failover_removed_comes_back(port: int) -> None:
+def test_a_server_that_another_failover_removed_comes_back(port: int, clock: Clock) -> None:
     hosts = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
     zone, watch = _begun(port, *hosts)
-    watch.verdicts["127.0.0.1"] = Verdict(False, needs=2)
+    watch.verdicts["127.0.0.1"] = Verdict(False, needs=3)
     zone.records = record_sets(NAME, hosts[1:], 60)
-    watch.round()
+    for _ in range(2):
+        clock.wait()
+        watch.round()
     assert not watch.taken_out
     assert zone.addresses == {*hosts[1:]}
     # It works again, and the other one does not put it back.
@@ -222,10 +293,29 @@ def test_a_server_that_another_failover_removed_comes_back(port: int) -> None:
     assert zone.addresses == {*hosts}
 
 
+@dataclass
+class Clock:
+    """The watch's clock, instead of the module :mod:`time`; tests put it forward."""
+
+    ahead: float = 0.0
+
+    def wait(self, seconds: float = 61) -> None:
+        """Put it forward, by more than a minute for the record to be read again."""
+        self.ahead += seconds
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead
+
+    def time(self) -> float:
+        return time.time() + self.ahead
+
+
 @pytest.fixture
-def recorded_long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the record be read in each round."""
-    monkeypatch.setattr("moorage.failover.watch._READ_AGAIN", 0.0)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The watch's clock."""
+    clock = Clock()
+    monkeypatch.setattr("moorage.failover.watch.time", clock)
+    return clock
 
 
 def test_a_registry_that_does_not_respond_times_out() -> None:

@@ -20,6 +20,7 @@ from moorage.escape import one_line, printable
 from tui.actions import bindings
 from tui.labels import describe_error
 from tui.tasks import in_thread
+from tui.widgets.button import relabel
 from tui.widgets.dialog import Dialog, Result
 from tui.widgets.key_footer import KeyFooter
 from tui.widgets.log_store import LogEntry
@@ -128,7 +129,8 @@ class RunDialog(Dialog[Result]):
         self.query_one("#outcome-text", Static).update(text)
         self.query_one("#outcome").add_class("-shown")
         button = self.query_one("#cancel", Button)
-        button.label, button.variant = "Close", "primary"
+        relabel(button, "Close")
+        button.variant = "primary"
         self._show_steps()
         self.refresh_bindings()
 

@@ -11,6 +11,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Button, Static
 
 from moorage.escape import printable
+from tui.widgets.button import relabel
 from tui.widgets.dialog import Dialog
 from tui.widgets.key_footer import KeyFooter
 from tui.widgets.server_row import ServerProgress
@@ -97,9 +98,8 @@ class CancelDialog(Dialog[str]):
         elif now.is_checking:
             text = _CHECKING + (_DNS_LATER if now.dns_state == "waiting" else "")
         self.query_one(".dialog--text", Static).update(text)
-        self.query_one("#skip", Button).label = (
-            "Do not wait" if waits_for_dns or now.is_uninstalling else "Skip the checks"
-        )
+        label = "Do not wait" if waits_for_dns or now.is_uninstalling else "Skip the checks"
+        relabel(self.query_one("#skip", Button), label)
         for button in self.query(Button):
             is_offered = (button.id == "skip") == now.is_checking
             if button.id == "stop":
@@ -111,7 +111,7 @@ class CancelDialog(Dialog[str]):
     def _show_end(self) -> None:
         self.query_one(".dialog--box").border_title = "Apply"
         self.query_one(".dialog--text", Static).update(_OVER)
-        self.query_one("#back", Button).label = "Report"
+        relabel(self.query_one("#back", Button), "Report")
         for button in self.query(Button):
             button.display = button.id == "back"
         self.set_focus(self.query_one("#back"))

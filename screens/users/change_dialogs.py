@@ -27,6 +27,7 @@ from tui.actions import bindings
 from tui.labels import describe_error
 from tui.signs import ACTION_COLOURS
 from tui.tasks import in_thread
+from tui.widgets.button import relabel
 from tui.widgets.copy_block import CopyBlock
 from tui.widgets.dialog import ConfirmDialog, Dialog
 from tui.widgets.diff_view import DiffView, Shown
@@ -353,9 +354,7 @@ class GeneratedPasswordsDialog(Dialog[None]):
         self.app.copy_to_clipboard(text)
         for block in self.query(CopyBlock):
             block.is_copied = True
-        button = self.query_one("#copy-all", Button)
-        button.label = "Copied"
-        button.refresh(layout=True)
+        relabel(self.query_one("#copy-all", Button), "Copied")
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:

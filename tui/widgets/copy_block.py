@@ -18,6 +18,7 @@ from moorage.escape import printable
 from moorage.state import short_path
 from tui.actions import bindings
 from tui.text_files import save_text
+from tui.widgets.button import relabel
 from tui.widgets.dialog import Dialog
 from tui.widgets.key_footer import KeyFooter
 
@@ -104,8 +105,7 @@ class CopyBlock(Vertical):
             return
         self.app.copy_to_clipboard(self._secret.reveal() if self._secret else self.text)
         self.is_copied = True
-        event.button.label = "Copied"
-        event.button.refresh(layout=True)
+        relabel(event.button, "Copied")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keep passwords out of files."""

@@ -18,6 +18,7 @@ from textual.widgets import Button, Input, Label, Static
 
 from tui.actions import bindings
 from tui.fields import FIELDS, explanation_of, help_of, placeholder_of, plain
+from tui.widgets.button import relabel
 
 _BLOCKS = ("REGISTRY_STORAGE_", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
@@ -242,7 +243,7 @@ class Field(Vertical):
         self._error.update(f"✗ {message}" if message else "")
         self.set_class(bool(message), "-wrong")
         if self._remedy is not None:
-            self._remedy.label = Content(remedy)
+            relabel(self._remedy, Content(remedy))
             self.set_class(bool(remedy), "-remedy")
         if message and self._input is self.screen.focused:
             self.call_after_refresh(self.scroll_visible, animate=False)

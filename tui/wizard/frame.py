@@ -34,6 +34,7 @@ from tui.messages import (
 from tui.palette import actions_of_screen
 from tui.styled_once import StyledOnce
 from tui.tasks import in_thread
+from tui.widgets.button import relabel
 from tui.widgets.field import FieldInput
 from tui.widgets.header import HeaderBar
 from tui.widgets.help_dialog import HelpDialog
@@ -173,8 +174,7 @@ class WizardFrame(StyledOnce[None]):
             label = f"Apply ({count} change{'s' if count != 1 else ''})" if count else "Review"
         button = self.query_one("#next", Button)
         if str(button.label) != label:
-            button.label = label
-            button.refresh(layout=True)
+            relabel(button, label)
             self.refresh_bindings()
 
     @on(AnswersSaved)

@@ -97,16 +97,18 @@ class OverviewTab(VerticalScroll):
         self.query_one("#growth", Static).update(growth)
 
     async def show_servers(self, status: Status) -> None:
-        """Show the status of each server, those with problems first."""
+        """Show the status of each server, those that need attention first."""
         place, top = self.query_one("#servers"), self.scroll_y
-        servers = sorted(status.servers, key=lambda each: each.is_healthy)
+        in_need = [each for each in status.servers if not each.is_healthy]
+        healthy = [each for each in status.servers if each.is_healthy]
         with self.app.batch_update():
             await place.remove_children()
             await place.mount(
                 *(Vertical(*_error_lines(each), classes="server") for each in status.unreached),
-                *(Vertical(*_server_lines(each), classes="server") for each in servers),
-                *(Vertical(*_other_lines(each), classes="server") for each in status.others),
+                *(Vertical(*_server_lines(each), classes="server") for each in in_need),
                 *(Vertical(*_left_lines(each), classes="server") for each in status.left),
+                *(Vertical(*_server_lines(each), classes="server") for each in healthy),
+                *(Vertical(*_other_lines(each), classes="server") for each in status.others),
             )
         self.call_after_refresh(self.scroll_to, y=top, animate=False, immediate=True)
 

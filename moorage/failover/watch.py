@@ -109,7 +109,8 @@ class Watch:
         self.taken_out: dict[str, set[str]] = {label: set() for label in taken_out}
         self._ours: set[str] = set(task.known)
         self._missing: dict[str, float] = {}
-        self._attempted: frozenset[str] | None = None
+        self._written: frozenset[str] | None = None
+        self._written_at = float("-inf")
         self._read_at = float("-inf")
         self._reported: dict[str, str] = {}
         self._on_news = on_news
@@ -276,9 +277,8 @@ class Watch:
         self._note_changes_by_others(_values(current))
         changes = self._plan(current)
         if changes and self._read_at in self._missing.values():
-            # After this change the record cannot confirm any more what only one answer said.
-            self._missing = {k: at for k, at in self._missing.items() if at < self._read_at}
-            changes = self._plan(current)
+            # The record cannot confirm this answer after a change: the next round asks again.
+            return
         foreign = [each.before for each in changes if each.is_foreign and each.before]
         if foreign:
             lines = "; ".join(line for each in foreign for line in each.lines())
@@ -304,9 +304,11 @@ class Watch:
             there: The addresses in the record.
         """
         self._take_back(there)
-        if there == self._attempted:  # the write failed only seemingly
+        if there == self._written:
+            # A write that was reported as failed was made, or an answer after it was outdated.
             self.record = there
-        self._attempted = None
+        elif self._read_at - self._written_at > _READ_AGAIN:
+            self._written = None
         up = {address for address, each in self.verdicts.items() if each.is_in}
         before = (self.record or frozenset()) | {
             address for address, label in self.owners.items() if label in self._missing
@@ -359,10 +361,10 @@ class Watch:
         return current
 
     def _write(self, changes: Sequence[RecordChange]) -> bool:
+        self._written, self._written_at = self._working(), time.monotonic()
         try:
             self.provider.write(changes)
         except MoorageError as error:
-            self._attempted = self._working()
             self._news_once("problem", str(error))
             return False
         lines = "; ".join(line for change in changes for line in change.diff if line[0] != " ")

@@ -43,6 +43,7 @@ class MainThread:
 
     def __init__(self) -> None:
         self.is_interrupted = False
+        self._is_waiting = False
         # None means that the work has ended.
         self._questions: queue.SimpleQueue[tuple[_Outcome[Any], Callable[[], Any]] | None] = (
             queue.SimpleQueue()
@@ -55,14 +56,16 @@ class MainThread:
             question: Prompts the operator and returns the answer.
 
         Returns:
-            The answer, or None once the operator has interrupted.
+            The answer, or None once the operator has interrupted or the command waits for nothing
+            any more.
         """
         if threading.current_thread() is threading.main_thread():
             return question()
         outcome: _Outcome[_Result] = _Outcome()
         self._questions.put((outcome, question))
         while not outcome.ended.wait(_TICK):
-            if self.is_interrupted:
+            if self.is_interrupted or not self._is_waiting:
+                outcome.ended.set()
                 return None
         if outcome.error is not None:
             raise outcome.error
@@ -89,18 +92,25 @@ class MainThread:
             outcome.run(work)
             self._questions.put(None)
 
+        self._is_waiting = True
         threading.Thread(target=run, daemon=True).start()
-        while True:
-            # The loop is inside the try: Python can raise Ctrl-C in its condition, too.
-            try:
-                while not outcome.ended.is_set():
-                    self._ask_next()
-                break
-            except KeyboardInterrupt:
-                self._interrupt(on_interrupt)
+        try:
+            self._ask_until(outcome.ended, on_interrupt)
+        finally:
+            self._is_waiting = False
         if outcome.error is not None:
             raise outcome.error
         return outcome.value  # type: ignore[return-value]  # set when there is no error
+
+    def _ask_until(self, ended: threading.Event, on_interrupt: Callable[[], None]) -> None:
+        while True:
+            # The loop is inside the try: Python can raise Ctrl-C in its condition, too.
+            try:
+                while not ended.is_set():
+                    self._ask_next()
+                return
+            except KeyboardInterrupt:
+                self._interrupt(on_interrupt)
 
     def _interrupt(self, on_interrupt: Callable[[], None]) -> None:
         if not self.is_interrupted:
@@ -120,6 +130,8 @@ class MainThread:
             return
         if queued is not None and not self.is_interrupted:
             waiting, question = queued
+            if waiting.ended.is_set():
+                return
             waiting.run(question)
             if isinstance(waiting.error, KeyboardInterrupt):
                 waiting.error = None

@@ -44,3 +44,18 @@ def test_a_command_continues_as_soon_as_the_work_has_ended(
     waiting = main_thread.MainThread()
 
     assert waiting.wait_for(lambda: waiting.ask(lambda: "an answer")) == "an answer"
+
+
+def test_a_question_that_no_command_waits_for_is_declined() -> None:
+    waiting = main_thread.MainThread()
+    answers: list[object] = []
+    late = threading.Thread(target=lambda: answers.append(waiting.ask(lambda: "yes")), daemon=True)
+
+    # A server outside the limit asks after the command has failed on one inside.
+    waiting.wait_for(lambda: None)
+    late.start()
+    late.join(20)
+
+    assert answers == [None]
+    waiting.wait_for(lambda: waiting.ask(lambda: answers.append("another")))
+    assert answers == [None, "another"]

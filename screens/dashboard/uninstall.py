@@ -22,6 +22,7 @@ from moorage.deploy.lifecycle.uninstall import (
     uninstall,
 )
 from moorage.deploy.operations import OpenTransport, Operations, OperatorAsker
+from moorage.errors import ExitCode
 from moorage.escape import one_line, printable
 from moorage.rows import Level
 from tui.events import EventQueue
@@ -237,8 +238,8 @@ def report_text(report: UninstallReport, *, was_stopped: bool = False) -> Conten
                          + Content(printable(f"{each.server}: {text}")))  # fmt: skip
         lines += [Content(printable(f"! {each.server}: {text}")) for text in each.warnings]
     if report.summary:
-        sign = "✓ " if all(each.is_good for each in report.servers) else ""
-        lines.append(Content.styled(printable(sign + report.summary), "bold"))
+        sign = "✓" if report.exit_code == ExitCode.DONE else "!"
+        lines.append(Content.styled(printable(f"{sign} {report.summary}"), "bold"))
     if report.advice:
         lines.append(Content(printable(report.advice)))
     return Content("\n").join(lines)

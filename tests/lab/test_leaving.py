@@ -310,6 +310,7 @@ def test_a_leaving_server_that_cannot_be_reached_is_remembered(
     assert done.code == 5, done
     [left] = done.result["left"]
     assert (left["server"], left["status"]) == (first.address, "failed")
+    assert left["code"] == "unreachable", left
     record = json.loads(second.read_file("/etc/moorage/deployment.json"))
     assert [each["host"] for each in record["left"]] == [first.address]
     first.run("systemctl start ssh")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fake_server import FakeServer
+from fake_server import FakeServer, no_answer
 from sample_images import sample_images
 from test_dashboard import dashboard, deployed
 from wizard_driver import SIZES
@@ -92,10 +92,11 @@ async def test_with_several_servers_the_field_and_the_result_are_in_sight() -> N
     servers = [deployed(FakeServer(name)) for name in ("alpha", "beta", "gamma", "delta")]
     servers[1].result = "@result\tfailed\tdisk full\n"
     async with dashboard(*servers) as wizard:
+        servers[3].fault = no_answer("delta")
         await wizard.press("X")
         await wizard.see("Delete the images")
         await wizard.press("ctrl+s")
         await wizard.see("no longer served", "Type registry.example.com")
         await wizard.type("registry.example.com")
         await wizard.press("enter")
-        await wizard.see("✗ beta: failed", "Close")
+        await wizard.see("✗ beta: failed", "! Uninstall again when", "reached: delta", "Close")

@@ -13,7 +13,7 @@ from moorage.deploy.record.deployment_json import as_applied
 from moorage.deploy.run.report import ServerReport
 from moorage.deploy.status.discovery import answers_for
 from moorage.dns.local_resolver import resolve_locally
-from moorage.errors import MoorageError
+from moorage.errors import MoorageError, ServersFailed
 from moorage.servers.run_results import RunStatus
 
 if TYPE_CHECKING:
@@ -112,7 +112,8 @@ def _uninstalled(
                 return ServerReport(left.label, RunStatus.UNCHANGED)
             _check_is_other(deployment, plan)
             return uninstall(other, plan).servers[0]
-    except MoorageError as error:
+    except MoorageError as failed:
+        error = failed.errors[0] if isinstance(failed, ServersFailed) else failed
         text = f"not uninstalled: {error.message} {error.advice}".rstrip()
         return ServerReport(left.label, RunStatus.FAILED, text, code=error.code)
 

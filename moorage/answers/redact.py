@@ -15,6 +15,9 @@ from moorage.answers.secrets import MASK, Secret
 _SHORT = 4
 _SHORTEST_LINE = 8
 _SHORTEST_BASE64 = 6
+_WORD = re.compile("[a-z]+")
+_WORD_BEGINS = r"(?:(?<![A-Za-z])|(?<=\\[a-z])|(?<=%[0-9A-Fa-f]{2}))"
+"""Where a word begins: after anything but a letter, and after an escaped character."""
 
 
 class Redactor:
@@ -24,19 +27,28 @@ class Redactor:
         self._lock = threading.Lock()
         self._plain: set[str] = set()
         self._short: set[str] = set()
+        self._words: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
         self._is_stale = False
 
     def add(self, *secrets: Secret | str) -> None:
         """Mask these secrets from now on, in every form they are likely to be written in."""
         with self._lock:
-            before = len(self._plain) + len(self._short)
+            before = self._count
             for secret in secrets:
                 value = secret.reveal() if isinstance(secret, Secret) else secret
                 if value and len(value) < _SHORT:
                     self._short.add(value)
-                self._plain.update(form for form in _forms(value) if len(form) >= _SHORT)
-            self._is_stale = self._is_stale or len(self._plain) + len(self._short) != before
+                forms = {form for form in _forms(value) if len(form) >= _SHORT}
+                if _WORD.fullmatch(value):
+                    self._words |= forms & {value}
+                    forms.discard(value)
+                self._plain |= forms
+            self._is_stale = self._is_stale or self._count != before
+
+    @property
+    def _count(self) -> int:
+        return len(self._plain) + len(self._short) + len(self._words)
 
     def redact(self, text: str) -> str:
         """Return the text with each known secret replaced by the mask."""
@@ -50,6 +62,10 @@ class Redactor:
             # Longest first, so that a secret that begins with another one is masked completely.
             forms = sorted(self._plain, key=lambda form: (-len(form), form))
             parts = [_trie(forms)] if forms else []
+            if self._words:
+                # Masking "test" in "testing" would reveal it, too.
+                words = sorted(self._words, key=lambda word: (-len(word), word))
+                parts.append(rf"{_WORD_BEGINS}{_trie(words)}(?![A-Za-z])")
             for short in sorted(self._short, key=lambda form: (-len(form), form)):
                 # Masking every "ab" would garble the text and reveal the secret, so mask it only
                 # where it is a whole value.
@@ -126,4 +142,4 @@ def _trie(forms: list[str]) -> str:
     for start, rests in sorted(groups.items()):
         longest_first = "|".join(re.escape(rest) for rest in rests)
         parts.append(f"{re.escape(start)}(?:{longest_first})")
-    return "|".join(parts)
+    return f"(?:{'|'.join(parts)})"

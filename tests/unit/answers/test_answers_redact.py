@@ -80,6 +80,14 @@ def test_a_short_secret_is_redacted_only_as_a_value() -> None:
     assert made.redact("10 of 11 done at 12:15") == "10 of 11 done at 12:15"
 
 
+@pytest.mark.parametrize("written", [
+    "test", "ci:test@host", "'test'", "key=test", r"\ntest\n", "u%3Atest%40h", "s_test1",
+])  # fmt: skip
+def test_a_secret_that_is_a_word_is_not_masked_inside_others(written: str) -> None:
+    text = "Writing and testing nginx's files: latest"
+    assert redactor("test").redact(f"{text} {written}") == f"{text} {written.replace('test', MASK)}"
+
+
 def test_an_empty_secret_changes_nothing() -> None:
     assert redactor("").redact("text") == "text"
     assert Redactor().redact("text") == "text"

@@ -304,11 +304,12 @@ class Watch:
             there: The addresses in the record.
         """
         self._take_back(there)
-        if there == self._written:
-            # A write that was reported as failed was made, or an answer after it was outdated.
-            self.record = there
-        elif self._read_at - self._written_at > _READ_AGAIN:
+        if there != self._written and self._read_at - self._written_at > _READ_AGAIN:
             self._written = None
+        if self.record is not None and self._written is not None:
+            # What this failover removed counts as removed, though the write was reported as failed
+            # or an answer after it was outdated.
+            self.record &= self._written | there
         up = {address for address, each in self.verdicts.items() if each.is_in}
         before = (self.record or frozenset()) | {
             address for address, label in self.owners.items() if label in self._missing

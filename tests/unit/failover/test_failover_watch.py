@@ -300,6 +300,22 @@ def test_a_server_that_failover_itself_removed_comes_back(port: int, clock: Cloc
     assert not watch.taken_out
 
 
+def test_a_server_that_a_write_made_in_part_removed_comes_back(port: int, clock: Clock) -> None:
+    hosts = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+    zone, watch = _begun(port, *hosts)
+    watch.verdicts["127.0.0.1"] = Verdict(False, needs=2)
+    watch.verdicts["127.0.0.2"] = Verdict(False, needs=99)
+    zone.fault_of_write = "the API is down"
+    watch.round()
+    zone.fault_of_write = ""
+    zone.records = record_sets(NAME, hosts[1:], 60)
+    for _ in range(3):
+        watch.round()
+        clock.wait()
+    assert zone.addresses == {"127.0.0.1", "127.0.0.3"}
+    assert not watch.taken_out
+
+
 def test_the_record_is_never_emptied(port: int, clock: Clock) -> None:
     zone, watch = _begun(port, "127.0.0.1", "127.0.0.2")
     # Others take out the server that works, while the other one is down.

@@ -104,6 +104,7 @@ _COMMANDS = {
     Repair.APPLY: "moorage apply FILE",
     Repair.LOGS: "moorage logs FILE",
     Repair.IMAGES: "moorage images collect FILE",
+    Repair.UNINSTALL: "moorage uninstall FILE",
 }
 
 

@@ -137,6 +137,7 @@ class RunRecord:
         changed: When its folder last changed, in seconds since 1970.
         step: The last step it started.
         result: What it said about its end; None while it runs, or if it died.
+        is_uninstall: Whether it removes the registry.
     """
 
     run_id: str
@@ -144,6 +145,7 @@ class RunRecord:
     changed: float
     step: str
     result: RunResult | None = None
+    is_uninstall: bool = False
 
     @property
     def status(self) -> RunStatus:

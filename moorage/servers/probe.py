@@ -216,6 +216,7 @@ def parse(
                 _seconds(changed),
                 step,
                 read_result(status, reason) if status else None,
+                [run_id] in rows.get("uninstall", []),
             )
             for run_id, running, changed, step, status, *reason in rows.get("run", [])
         ),

@@ -31,6 +31,7 @@ _KEYS = {
     Repair.LOGS: "l: logs",
     Repair.IMAGES: "i: images",
     Repair.CONNECT: "Ctrl+R: read again",
+    Repair.UNINSTALL: "Shift+X: uninstall",
 }
 """The key for each repair."""
 

@@ -4,7 +4,7 @@
 # - current and the content of deployment.json, on one line
 # - run, its ID, whether it is running, when its folder changed, when it began, its kind, its last step,
 #   the lines of its result
-# - record and the deployment.json that it was to write, on one line
+# - record and the deployment.json that it was to write, or who uninstalls and when, on one line
 # - of a run on images: task and its summary or else its task, on one line; counted, and names and numbers
 # What is larger than 256 KiB is cut. runs.sh comes first.
 # shellcheck shell=sh
@@ -27,9 +27,11 @@ print_run() {
     began=$(head -c 65536 "$run/log" 2>/dev/null | sed -n 's/^@step\t\([0-9]\{1,15\}\)\t.*/\1/p' | head -n 1)
     if [ -e "$run/plan/deployment.json" ]; then kind=apply; fi
     if [ -e "$run/plan/undone.json" ]; then kind=users; fi
+    if [ "$uninstalls" = yes ]; then kind=uninstall; fi
     printf 'run\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$run" "$running" "$changed" "$began" "$kind" \
         "$step" "$status" "$code" "$values"
     one_line record "$run/plan/deployment.json"
+    one_line record "$run/plan/uninstall.json"
     if [ -e "$run/task.json" ]; then
         if [ -e "$run/summary.json" ]; then one_line task "$run/summary.json"; else one_line task "$run/task.json"; fi
         tail -c 4096 "$run/log" 2>/dev/null | sed -n 's/^@number\t\([a-z_]*\t[0-9]*\)$/\1/p' | paste -s - | sed 's/^./counted\t&/'

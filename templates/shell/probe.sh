@@ -236,7 +236,10 @@ while IFS=$tab read -r inode changed written mode owner group path; do
     /var/lib/moorage/runs/*)
         read_run "$path" "${written%.*}" || continue
         # shellcheck disable=SC2154 # runs.sh sets them
-        fact run "${path##*/}" "$running" "$changed" "$step" "$status" "$code" "$values"
+        {
+            fact run "${path##*/}" "$running" "$changed" "$step" "$status" "$code" "$values"
+            if [ "$uninstalls" = yes ]; then fact uninstall "${path##*/}"; fi
+        }
         ;;
     esac
 done <<END

@@ -2,11 +2,12 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2034 # the script after this one uses the variables
 
-# read_run RUN CHANGED: sets running (yes or no), step, status, code and values, and changed to CHANGED: when its
-# folder changed. Fails if RUN is not a run (yet): one that is being sent has no lock.
+# read_run RUN CHANGED: sets running and uninstalls (yes or no), step, status, code and values, and changed to
+# CHANGED: when its folder changed. Fails if RUN is not a run (yet): one that is being sent has no lock.
 read_run() {
-    running=no changed=$2 step='' status='' code='' values=''
+    running=no uninstalls=no changed=$2 step='' status='' code='' values=''
     [ -e "$1/lock" ] || [ -e "$1/result" ] || return 1
+    if [ -e "$1/plan/uninstall.json" ]; then uninstalls=yes; fi
     # The last line counts.
     while read -r begun; do step=$begun; done 2>/dev/null <"$1/step"
     read_result "$1"

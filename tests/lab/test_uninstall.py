@@ -13,6 +13,7 @@ from server_listing import BY_PACKAGES, BY_SYSTEM, LEFT_BY_DEBIAN, check_same, l
 from traffic import push_blob
 
 from lab import LabServer
+from moorage.deploy.record.revisions import operator as operator_name
 from moorage.deploy.verify.registry_client import RegistryClient
 
 
@@ -140,6 +141,17 @@ def test_an_uninstall_that_is_killed_is_completed_by_the_next(
         [result] = killed.result["servers"]
         assert (result["status"], result["code"]) == ("interrupted", "run_interrupted")
         assert _neighbour(server) == b"neighbour\n"
+    status = cli("status", "moorage.yml")
+    assert status.code == 1, status
+    run, text = result["run"], "was interrupted while restoring services and packages."
+    assert f"✗ Uninstall {run} {text}" in status.stdout
+    assert "Uninstall again to complete it. (moorage uninstall FILE)" in status.stdout
+    assert "missing" not in status.stdout
+    assert "apply" not in status.stdout
+    history = json.loads(cli("history", "moorage.yml", "--json").stdout)["runs"]
+    assert {(each["run"], each["by"], each["what"]) for each in history[:3]} >= {
+        (run, operator_name(), "uninstall"),
+    }
     done = cli("uninstall", "moorage.yml", "--yes", "--images")
 
     assert done.code == 0, done

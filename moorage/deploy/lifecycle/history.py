@@ -53,6 +53,7 @@ class Kind(StrEnum):
     RESTORE = "restore"
     RETAIN = "retain"
     SCHEDULED = "scheduled"
+    UNINSTALL = "uninstall"
     UNKNOWN = "unknown"
 
     @property
@@ -69,8 +70,11 @@ _LABELS = {
     Kind.RESTORE: "images restored",
     Kind.RETAIN: "tags removed by the retention rules",
     Kind.SCHEDULED: "retention and collection",
+    Kind.UNINSTALL: "uninstall",
     Kind.UNKNOWN: "run",
 }
+_PRINTED = {Kind.APPLY, Kind.USERS, Kind.UNINSTALL}
+"""The kinds that servers print; those of runs on images follow from their tasks."""
 
 
 @dataclass(frozen=True)
@@ -348,7 +352,7 @@ def _run(server: str, value: str) -> RunOnServer | None:
         step=step if re.fullmatch(r"[a-z-]{1,40}", step) else "",
         result=read_result(status, fields[7:] or [""]) if status else None,
     )
-    known = Kind(kind) if kind in {Kind.APPLY, Kind.USERS} else Kind.UNKNOWN
+    known = Kind(kind) if kind in _PRINTED else Kind.UNKNOWN
     return RunOnServer(server, record, _seconds(began), known)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import threading
@@ -19,6 +20,7 @@ from moorage.deploy.record.deployment_json import (
     drifted,
     recorded_digests,
 )
+from moorage.deploy.record.revisions import now, operator
 from moorage.deploy.run.payload import new_run_id, run_input
 from moorage.deploy.run.report import ServerReport
 from moorage.desired import layout
@@ -431,6 +433,7 @@ def _payload(run_id: str, server: ServerUninstall) -> bytes:
         "plan/settings": _lines(f"{name}\t{value}" for name, value in _settings(server).items()),
         "plan/paths": _lines(paths),
         "plan/copied": _lines(each for each in server.copied if "\n" not in each),
+        "plan/uninstall.json": json.dumps({"by": operator(), "at": now()}).encode(),
         "plan/added": _lines(lines_of_additions(server.facts)),
         "unsaid.abort": b"",
     }

@@ -15,6 +15,7 @@ class Repair(StrEnum):
     LOGS = "logs"
     IMAGES = "images"
     CONNECT = "connect"
+    UNINSTALL = "uninstall"
 
 
 _REPAIRS = {
@@ -27,6 +28,7 @@ _REPAIRS = {
                       "renewal_failed"),
     Repair.LOGS: ("registry_down", "nginx_down", "nginx_broken", "nginx_cannot_start"),
     Repair.IMAGES: ("disk_full", "inodes_used_up", "collection_failed"),
+    Repair.UNINSTALL: ("uninstall_failed", "uninstall_interrupted"),
 }  # fmt: skip
 _BY_CODE = {code: repair for repair, codes in _REPAIRS.items() for code in codes}
 

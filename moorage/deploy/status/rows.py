@@ -78,7 +78,8 @@ def _deployed_rows(server: ServerStatus) -> Iterator[Row]:
     yield _running_row("nginx", "nginx", server.has_nginx)
     count = len(server.drifted)
     drift = f"{count} file{'s' if count != 1 else ''} edited or missing" if count else "none"
-    yield Row("drift", "Drift", drift, Level.WARNING if count else Level.GOOD)
+    if not server.is_partly_removed:
+        yield Row("drift", "Drift", drift, Level.WARNING if count else Level.GOOD)
     when = server.deployed_at.replace("T", " ").removesuffix("Z")
     yield Row("deployed", "Deployed", f"{when} UTC by Moorage {server.moorage}")
     if server.revision:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -57,6 +58,8 @@ LEAST_INODES = 5000
 
 
 _FAILED = {RunStatus.FAILED, RunStatus.INTERRUPTED}
+_REMOVES_NOTHING = {"", "recheck", "back-up"}
+"""The steps of an uninstall before it removes anything."""
 _RUN_PROBLEMS = {f"run_{status}" for status in _FAILED}
 
 
@@ -82,6 +85,7 @@ class ServerStatus:
         is_fixed_since: Whether that run failed, but the server now matches what was applied last:
             there is nothing left to fix.
         drifted: Managed files that were modified or removed since Moorage wrote them.
+        is_partly_removed: Whether an uninstall has removed only a part of it.
         certificate: The certificate nginx has, or None without TLS.
         renewal: The last attempt to renew it by ACME; None when ACME is not used.
         schedule: The schedule on which it removes images; None without one.
@@ -107,6 +111,7 @@ class ServerStatus:
     run: RunRecord | None = None
     is_fixed_since: bool = False
     drifted: tuple[str, ...] = ()
+    is_partly_removed: bool = False
     certificate: CertificateFacts | None = None
     renewal: Renewal | None = None
     schedule: Schedule | None = None
@@ -137,6 +142,11 @@ def status_of(facts: Facts, now: datetime.datetime | None = None) -> ServerStatu
     slot = active_slot(facts)
     run = facts.active_run or facts.last_run
     certificate = _certificate(facts, now)
+    unfinished = _unfinished_uninstall(facts)
+    if unfinished is not None:
+        problems = _problems_of_uninstall(facts, unfinished)
+    else:
+        problems = _problems(facts, bool(record), slot, run, certificate)
     return ServerStatus(
         server=facts.server,
         os_name=facts.os_name,
@@ -152,14 +162,15 @@ def status_of(facts: Facts, now: datetime.datetime | None = None) -> ServerStatu
         draining=draining(facts, layout.other(slot)) if slot is not None else None,
         has_nginx=facts.runs_nginx,
         run=run,
-        drifted=drifted(facts),
+        drifted=drifted(facts) if unfinished is None else (),
+        is_partly_removed=unfinished is not None,
         certificate=certificate,
         renewal=renewal_of(facts),
         schedule=schedule_of(facts),
         disk=facts.disks[0] if facts.disks else None,
         software=software_of(facts) if record else None,
         additions=recorded_additions(facts),
-        problems=tuple(_problems(facts, bool(record), slot, run, certificate)),
+        problems=tuple(problems),
     )
 
 
@@ -169,6 +180,19 @@ def how_it_ended(run: RunRecord) -> RunStatus:
     if run.status is RunStatus.INTERRUPTED and run.step == "drain":
         return RunStatus.DONE
     return run.status
+
+
+def _unfinished_uninstall(facts: Facts) -> RunRecord | None:
+    """Return the last uninstall if it, or one before it, has removed only a part; else None.
+
+    Args:
+        facts: The server's facts.
+    """
+    began = (each for each in facts.runs if each.status is not RunStatus.LOCKED)
+    latest_first = sorted(began, key=lambda each: each.run_id, reverse=True)
+    last = takewhile(lambda each: each.is_uninstall and not each.running, latest_first)
+    begun = (each for each in last if each.status in _FAILED and each.step not in _REMOVES_NOTHING)
+    return next(begun, None)
 
 
 def _problems(
@@ -181,7 +205,8 @@ def _problems(
     if run is not None and (ended := how_it_ended(run)) in _FAILED:
         word = "was interrupted" if ended is RunStatus.INTERRUPTED else ended
         how = ending_in_words(word, run.step, run.message)
-        text = f"The last run, {run.run_id}, {how}" + ("" if run.message else ".")
+        what = "uninstall" if run.is_uninstall else "run"
+        text = f"The last {what}, {run.run_id}, {how}" + ("" if run.message else ".")
         yield problem_on(facts, f"run_{ended}", text)
     if not is_deployed:
         if message := unreadable_record(facts):
@@ -212,6 +237,17 @@ def _problems(
     for disk in facts.disks:
         unfinished = facts.unfinished_uploads if disk is facts.disks[0] else 0
         yield from _disk_problems(facts, disk, unfinished)
+
+
+def _problems_of_uninstall(facts: Facts, run: RunRecord) -> Iterator[MoorageError]:
+    """Yield the problems after an uninstall; what else is missing was removed on purpose."""
+    is_cut = run.status is RunStatus.INTERRUPTED
+    how = ending_in_words("was interrupted" if is_cut else run.status, run.step, run.message)
+    text = f"Uninstall {run.run_id} {how}" + ("" if run.message else ".")
+    advice = "A part of the registry is removed. Uninstall again to complete it."
+    yield problem_on(facts, f"uninstall_{run.status}", text, advice)
+    for disk in facts.disks:
+        yield from _disk_problems(facts, disk, 0)
 
 
 def _registry_problems(facts: Facts, slot: Slot | None) -> Iterator[MoorageError]:
@@ -409,6 +445,9 @@ def _status_from(
     servers = tuple(_status_as(each, answers.registry.domain) for each in facts)
     unreached = tuple(each for each in read if isinstance(each, MoorageError))
     has_changes, why = None, ""
+    if any(each.is_partly_removed for each in servers):
+        # An apply would install it again.
+        with_plan = False
     if with_plan and all(server.is_deployed for server in servers) and facts:
         try:
             plan = deployment.plan_from(facts, reads_images=False)

@@ -11,7 +11,9 @@ from moorage.deploy.status.repairs import _BY_CODE, Repair, repair_of
 from moorage.errors import CannotConnect, MoorageError
 
 
-@pytest.mark.parametrize("code", [each for each in _BY_CODE if not each.startswith("run_")])
+@pytest.mark.parametrize(
+    "code", [each for each in _BY_CODE if not each.startswith(("run_", "uninstall_"))]
+)
 def test_each_code_is_that_of_a_problem(code: str) -> None:
     folder = Path(moorage.__file__).parent / "deploy"
     sources = (each.read_text() for each in folder.rglob("*.py") if each.name != "repairs.py")

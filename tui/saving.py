@@ -118,9 +118,30 @@ class Saving:
 
         after = answers.model_copy(update={"based_on": outcome.revision})
         was_saved = session.is_saved
+        if outcome.replaced and not self._keep_copy(session, outcome.revision):
+            return
         session.draft = Draft.from_answers(after)
         if was_saved:
             self._update_file(session, lambda text: amend(text, after))
+
+    def _keep_copy(self, session: WizardSession, revision: int) -> bool:
+        """Keep the answers as they are in a file of their own; returns whether that worked."""
+        from moorage.answers.save import copy_before, save_text
+        from tui.document.saving import write_answers
+
+        copy = copy_before(session.path or session.draft_file, revision)
+        try:
+            if session.is_saved:
+                save_text(session.text, copy)
+            else:
+                write_answers(session.draft, copy)
+        except MoorageError as error:
+            text = f"The answers were not updated: {describe_error(error)}"
+            self._app.notify(text, severity="warning", markup=False)
+            return False
+        text = f"{short_path(copy)} has the answers from before the rollback."
+        self._app.notify(text, markup=False)
+        return True
 
     def _update_file(self, session: WizardSession, change: Callable[[str], str | None]) -> None:
         """Change the file like the draft, unless somebody else has changed it."""

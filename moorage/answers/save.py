@@ -85,6 +85,16 @@ def save_text(text: str, path: str | Path) -> None:
         raise MoorageError(message, code="cannot_write") from error
 
 
+def copy_before(path: Path, revision: int) -> Path:
+    """Return where the copy of an answers file is kept that a rollback replaces.
+
+    Args:
+        path: The file.
+        revision: The revision of the rollback.
+    """
+    return path.with_name(f"{path.name}.before-revision-{revision}")
+
+
 def _replace(target: Path, content: bytes) -> None:
     # mkstemp creates the file with mode 0600.
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)

@@ -86,6 +86,7 @@ def command(
 
     With --limit, only some of the servers go back. FILE then keeps what all servers share.
     """
+    from moorage.answers.save import copy_before
     from moorage.cli.answers_file import open_answers
     from moorage.cli.confirmation import accept, require_confirmation
     from moorage.cli.runner import open_deployment
@@ -103,7 +104,10 @@ def command(
         rollback = runner.query(lambda: operations.choose_rollback(revision))
         runner.continue_with(rollback.answers)
         plan = runner.query(lambda: operations.plan_rollback(rollback))
-        _show(output, rollback, plan, with_diff=with_diff)
+        copy = None
+        if rollback.replaced and plan.has_changes and not no_save and file.is_file():
+            copy = copy_before(file, plan.revised.revision)
+        _show(output, rollback, plan, with_diff=with_diff, file=file, copy=copy)
         if not plan.has_changes:
             return ExitCode.DONE
         accepted = accept(
@@ -124,13 +128,28 @@ def command(
             return ExitCode.FAILED
         operations.accepted = accepted
         outcome = run_plan(runner)
-        if not no_save:
-            update_file(output, file, answers, outcome)
+        copy = None if no_save else update_file(output, file, answers, outcome)
         outcome = check_registry(runner, verifies=not no_verify, large_upload=not skip_large_upload)
-        return print_result(runner, plan, outcome, {"to_revision": rollback.revision})
+        return print_result(
+            runner,
+            plan,
+            outcome,
+            {
+                "to_revision": rollback.revision,
+                "copy": str(copy) if copy is not None else None,
+            },
+        )
 
 
-def _show(output: Output, rollback: Rollback, plan: Plan, *, with_diff: bool) -> None:
+def _show(
+    output: Output,
+    rollback: Rollback,
+    plan: Plan,
+    *,
+    with_diff: bool,
+    file: Path,
+    copy: Path | None,
+) -> None:
     from moorage.cli.plan_view import plan_as_json, plan_lines
     from moorage.errors import ServersFailed
 
@@ -143,6 +162,7 @@ def _show(output: Output, rollback: Rollback, plan: Plan, *, with_diff: bool) ->
                 "to_revision": rollback.revision,
                 "left": list(rollback.left),
                 "differ": list(rollback.differ),
+                "replaced": list(rollback.replaced) if copy is not None else [],
             }
         )
     else:
@@ -153,6 +173,8 @@ def _show(output: Output, rollback: Rollback, plan: Plan, *, with_diff: bool) ->
             output.message(f"To be entered in the answers again: {', '.join(rollback.left)}.")
         if rollback.differ:
             output.message(f"Stays in the answers: {', '.join(rollback.differ)}.")
+        if copy is not None:
+            output.message(("! ", "yellow"), rollback.replaced_text(str(file), str(copy)))
     if plan.problems:
         raise ServersFailed(plan.problems)
     if not plan.has_changes:

@@ -85,7 +85,7 @@ def exit_code_of(runner: Runner, outcome: Outcome) -> ExitCode:
     return ExitCode.INTERRUPTED if runner.main_thread.is_interrupted else outcome.exit_code
 
 
-def update_file(output: Output, file: Path, before: Answers, outcome: Outcome) -> None:
+def update_file(output: Output, file: Path, before: Answers, outcome: Outcome) -> Path | None:
     """Write the answers after a run into the answers file; a failure is only a warning.
 
     Args:
@@ -93,28 +93,36 @@ def update_file(output: Output, file: Path, before: Answers, outcome: Outcome) -
         file: The answers file.
         before: Its answers before the run.
         outcome: The result of the run.
+
+    Returns:
+        The copy of the file as it was, if the run replaces answers that were not applied.
     """
     from moorage.answers.amend import LOST_COMMENTS, amend, lost_comments
     from moorage.answers.load import loads, read_answers_text
-    from moorage.answers.save import save_text
+    from moorage.answers.save import copy_before, save_text
     from moorage.errors import MoorageError
 
     report, answers = outcome.report, outcome.answers
     if report is None or answers is None or not report.revision or not file.is_file():
-        return
+        return None
+    copy = copy_before(file, report.revision) if outcome.replaced else None
     try:
         text = read_answers_text(file)
         if loads(text) != before:
             raise MoorageError("it was changed meanwhile.")
         written = amend(text, answers.model_copy(update={"based_on": report.revision}))
+        if copy is not None:
+            save_text(text, copy)
         save_text(written, file)
     except (MoorageError, OSError, ValueError) as error:
         output.message(
             ("Warning: ", "bold yellow"),
             f"{file} was not updated: {error} Applying it may undo this.",
         )
-        return
-    output.message(f"Updated {file}." + f" {LOST_COMMENTS}" * lost_comments(text, written))
+        return None
+    kept = "" if copy is None else f" {copy} is its copy from before."
+    output.message(f"Updated {file}.{kept}" + f" {LOST_COMMENTS}" * lost_comments(text, written))
+    return copy
 
 
 def print_result(runner: Runner, plan: Plan, outcome: Outcome, values: dict[str, object]) -> int:

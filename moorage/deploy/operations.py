@@ -87,6 +87,8 @@ class Outcome:
             there was no run.
         done_text: What an upgrade or a rollback did; empty for an apply.
         leaving: The result for servers that left; None if they were not to be uninstalled.
+        replaced: The operator's answers that were not applied and that a rollback replaces, as
+            dotted paths.
     """
 
     report: ApplyReport | None = None
@@ -98,6 +100,7 @@ class Outcome:
     answers: Answers | None = None
     done_text: str = ""
     leaving: LeavingOutcome | None = None
+    replaced: tuple[str, ...] = ()
 
     @property
     def revision(self) -> int:
@@ -482,6 +485,7 @@ class Operations:
             ran_before=any(deployment_record(each.facts) for each in plan.servers),
             answers=answers,
             done_text=done_text,
+            replaced=rollback.replaced if rollback is not None else (),
         )
 
     def retry(self, servers: Sequence[str], *, large_upload: bool = True) -> Outcome:

@@ -12,6 +12,7 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.widgets import Static
 
+from moorage.answers.save import copy_before
 from moorage.deploy.lifecycle.diff import DeploymentDiff, compare
 from moorage.deploy.lifecycle.history import HistoryRow
 from moorage.deploy.lifecycle.kept import read_deployments
@@ -21,6 +22,7 @@ from moorage.deploy.plan.plan import Change, Plan
 from moorage.errors import MoorageError
 from moorage.escape import one_line, printable
 from moorage.servers.transport import Cancel
+from moorage.state import short_path
 from screens.dashboard.server_choice import ServersDialog, server_choice
 from screens.dashboard.tab import Reader
 from tui.actions import bindings
@@ -227,7 +229,8 @@ class RollbackScreen(_ChangesScreen):
             return
         self._rollback, self._plan = rollback, plan
         rows = [_Row(each.server, change) for each in plan.servers for change in each.changes]
-        self.show(_rollback_summary(rollback, plan), rows)
+        summary = _rollback_summary(rollback, plan)
+        self.show([*summary, *self._replaced, Content(plan.summary)], rows)
         self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -236,6 +239,17 @@ class RollbackScreen(_ChangesScreen):
         if action == "choose_servers":
             return len(self._session.draft.items("servers")) > 1
         return action != "go_on" or (plan is not None and plan.has_changes and not plan.problems)
+
+    @property
+    def _replaced(self) -> list[Content]:
+        """The line about answers that were not applied and are replaced, if there are any."""
+        plan, rollback = self._plan, self._rollback
+        if plan is None or rollback is None or not plan.has_changes or not rollback.replaced:
+            return []
+        path = self._session.path or self._session.draft_file
+        copy = copy_before(path, plan.revised.revision)
+        text = rollback.replaced_text(short_path(path), short_path(copy))
+        return [Content.styled(printable(f"! {text}"), "$text-warning")]
 
     @work
     async def action_choose_servers(self) -> None:
@@ -259,7 +273,7 @@ class RollbackScreen(_ChangesScreen):
         plan, rollback = self._plan, self._rollback
         if plan is None or rollback is None:
             return
-        text = Content("\n").join(describe_effects(plan))
+        text = Content("\n").join([*describe_effects(plan), *self._replaced])
         dialog = ConfirmDialog(self._title, text, "Roll back", careful=bool(plan.destructive))
         if await self.app.push_screen_wait(dialog):
             self._session.operations.accepted = accepting(plan.consequences)
@@ -287,4 +301,4 @@ def _rollback_summary(rollback: Rollback, plan: Plan) -> list[Content]:
         for row in plan.expectations
         if row.key == "others"
     ]
-    return [*lines, Content(plan.summary)]
+    return lines

@@ -93,6 +93,8 @@ def test_settings_go_back_and_users_stay(
     assert call(*add).code == 0
     assert len(_kept(server)) == 3
     client = operator.client(server, PASSWORD)
+    edited = path.read_text().replace("registry:\n", "registry:\n  port: 8443  # not yet\n")
+    path.write_text(edited)
 
     with Traffic([client] * 4) as traffic:
         back = call(*ROLLBACK)
@@ -103,6 +105,11 @@ def test_settings_go_back_and_users_stay(
 
     planned = next(each for each in _events(back.stdout) if each["event"] == "plan")
     assert planned["to_revision"] == 2
+    assert planned["replaced"] == ["registry.port"]
+    copy = path.with_name("moorage.yml.before-revision-5")
+    assert copy.read_text() == edited
+    assert _events(back.stdout)[-1]["copy"] == copy.name
+    assert f"{copy.name} is its copy from before." in back.stderr
     record = _record(server)
     assert record["revision"] == 5
     assert record["history"][-1]["rolled_back_to"] == 2
@@ -221,6 +228,8 @@ async def test_the_dashboard_shows_the_changes_of_a_run_and_goes_back(
     for level in ("debug", "info"):
         path = _write(call, server, level)
         assert call(*APPLY).code == 0
+    with path.open("a") as file:
+        file.write("ssl: {hsts: 3600}  # not yet\n")
     app = WizardApp(path, large_upload=False)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         wizard = Wizard(app, pilot)
@@ -232,13 +241,14 @@ async def test_the_dashboard_shows_the_changes_of_a_run_and_goes_back(
         await wizard.press("escape", "down", "b")
         await wizard.see("Rolls back to revision 1, by ana@laptop", "registry: switch")
         await wizard.press("enter")
-        await wizard.see("If it fails", "Roll back")
+        await wizard.see("If it fails", "Roll back", "Not applied yet", "ssl.hsts")
         await wizard.press("enter")
         await wizard.see("is up.", seconds=120)
     text = path.read_text()
     assert "# Where it runs." in text
     assert yaml.safe_load(text)["registry"]["settings"]["log"]["level"] == "debug"
     assert yaml.safe_load(text)["based_on"] == 3
+    assert "# not yet" in path.with_name("moorage.yml.before-revision-3").read_text()
     assert call("plan", "moorage.yml", "--detailed-exitcode", "--json").code == 0
     assert _config(server)["log"]["level"] == "debug"
 

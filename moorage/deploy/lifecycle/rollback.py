@@ -42,10 +42,16 @@ from moorage.deploy.record.deployment_json import (
     as_applied,
     deployment_record,
     line_of,
+    other_domain,
     recorded_digests,
 )
 from moorage.deploy.record.left_servers import find_left, read_user_lists
-from moorage.deploy.record.merge import answers_gone_back, answers_of_some, catch_up_users
+from moorage.deploy.record.merge import (
+    answers_gone_back,
+    answers_of_some,
+    catch_up_users,
+    replaced_edits,
+)
 from moorage.deploy.record.revisions import latest
 from moorage.deploy.run.hooks import hooks_of_apply
 from moorage.desired import layout
@@ -76,6 +82,8 @@ class Rollback:
         left: The recorded answers that the operator has to enter again, as dotted paths.
         from_revision: The revision of the deployment that is left.
         differ: The answers that stay then, although they differ, as dotted paths.
+        replaced: The operator's answers that were not applied yet and that it replaces, as dotted
+            paths.
     """
 
     revision: int
@@ -85,11 +93,22 @@ class Rollback:
     left: tuple[str, ...] = ()
     from_revision: int = 0
     differ: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
 
     @property
     def done_text(self) -> str:
         """The result of the rollback, for display."""
         return f"Rolled back to revision {self.revision}."
+
+    def replaced_text(self, file: str, copy: str) -> str:
+        """Return that answers are replaced that were not applied yet, for display.
+
+        Args:
+            file: The name of the answers file.
+            copy: The name of its copy.
+        """
+        names = ", ".join(self.replaced)
+        return f"Not applied yet, and replaced in {file}: {names}. {copy} keeps it as it is now."
 
 
 def choose(every: Sequence[ServerDeployments], answers: Answers, to: int | None = None) -> Rollback:
@@ -104,6 +123,8 @@ def choose(every: Sequence[ServerDeployments], answers: Answers, to: int | None 
         ServersFailed: A server does not keep that deployment.
         MoorageError: There is none, or its answers cannot be used.
     """
+    if others := list(_of_other_registry(every, answers.registry.domain)):
+        raise ServersFailed(others)
     current = max(each.current.revision for each in every)
     revisions = revisions_kept(every)
     if to is None:
@@ -127,11 +148,13 @@ def choose(every: Sequence[ServerDeployments], answers: Answers, to: int | None 
     merged = answers_gone_back(answers, kept[0].recorded)
     gone_back, left = _without_other_archive(merged.answers, kept)
     left = (*merged.left, *left)
-    if len(every) == len(answers.servers):
-        return Rollback(to, kept, gone_back, gone_back, left, current)
-    chosen = {each.server for each in every}
-    after, differ = answers_of_some(answers, gone_back, chosen)
-    return Rollback(to, kept, gone_back, after, (), current, differ)
+    after, differ = gone_back, tuple[str, ...]()
+    if len(every) < len(answers.servers):
+        left = ()
+        after, differ = answers_of_some(answers, gone_back, {each.server for each in every})
+    applied = max((each.current for each in every), key=lambda each: each.revision)
+    replaced = replaced_edits(answers, applied.recorded.recorded.values, after)
+    return Rollback(to, kept, gone_back, after, left, current, differ, replaced)
 
 
 def _without_other_archive(
@@ -156,6 +179,18 @@ def _without_other_archive(
 def revisions_kept(every: Sequence[ServerDeployments]) -> list[int]:
     """Return the revisions of the deployments that servers keep, latest first."""
     return sorted({kept.revision for each in every for kept in each.kept}, reverse=True)
+
+
+def _of_other_registry(every: Sequence[ServerDeployments], domain: str) -> Iterator[MoorageError]:
+    """Yield the servers that serve a registry of another name."""
+    for each in every:
+        if there := other_domain(each.current.facts, domain):
+            yield MoorageError(
+                f"it serves {there}, but these answers are for {domain}.",
+                advice=f"Use the answers of {there}.",
+                server=each.server,
+                code="other_registry",
+            )
 
 
 def _lacking(every: Sequence[ServerDeployments], revision: int) -> Iterator[MoorageError]:

@@ -182,6 +182,32 @@ def answers_of_some(
     return after, tuple(each for each in differ if each not in own_paths)
 
 
+def replaced_edits(answers: Answers, applied: Mapping[str, Any], after: Answers) -> tuple[str, ...]:
+    """Return the settings that were not applied yet and that other answers replace.
+
+    Args:
+        answers: What the operator decided.
+        applied: The answers applied last, as recorded.
+        after: The answers that replace them.
+
+    Returns:
+        Dotted paths of at most two parts.
+    """
+    replaced = changed_paths(without_secrets(answers), after)
+    edited = changed_paths(applied, answers)
+    return tuple(
+        each
+        for each in edited
+        if each in replaced
+        and (each != "servers" or _programs(applied) != _programs(without_secrets(answers)))
+    )
+
+
+def _programs(values: Mapping[str, Any]) -> list[tuple[object, ...]]:
+    """Return what a rollback can change of the servers."""
+    return [(each.get("runtime"), each.get("image")) for each in values.get("servers", ())]
+
+
 def _gone_back(theirs: Any, mine: Any, place: str, left: list[str]) -> Any:
     """Return a recorded value with the operator's own references and paths in it."""
     if place in _LOCAL or (is_reference(theirs) and is_reference(mine)):

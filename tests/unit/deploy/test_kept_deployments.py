@@ -182,6 +182,36 @@ def test_servers_that_had_different_answers_do_not_go_back_together() -> None:
         choose([one, two], answers_of(), 2)
 
 
+def test_edits_that_were_not_applied_and_would_be_replaced_are_named() -> None:
+    def level(name: str, **more: Any) -> dict[str, Any]:
+        return {"domain": "registry.example.test", "settings": {"log": {"level": name}}} | more
+
+    applied = answers_of(registry=level("info"))
+    found = read(
+        record_of(2, applied), members(1, record_of(1, answers_of(registry=level("debug"))))
+    )
+    assert choose([found], applied).replaced == ()
+    edited = answers_of(
+        registry=level("warn", port=8443),
+        ssl={"hsts": 3600},
+        dns={"provider": "manual"},
+        servers=[{"host": "one.example.test", "user": "deploy"}],
+        credentials={"users": [{"name": "bob", "password": {"env": "BOB_PW"}}]},
+    )
+    rollback = choose([found], edited)
+    assert rollback.replaced == ("registry.port", "registry.settings", "ssl.hsts")
+    assert rollback.answers.credentials == edited.credentials
+    # The same value as the one that comes back is not lost.
+    assert choose([found], answers_of(registry=level("debug"))).replaced == ()
+
+
+def test_the_servers_of_another_registry_do_not_go_back() -> None:
+    found = read(record_of(2) | {"domain": "registry.example.test"}, members(1))
+    with pytest.raises(ServersFailed) as caught:
+        choose([found], answers_of(registry={"domain": "other.example.test"}))
+    assert caught.value.errors[0].code == "other_registry"
+
+
 OLD_IMAGE, NEW_IMAGE = "docker.io/library/registry:2.8", "docker.io/library/registry:3.1.1"
 
 
@@ -201,6 +231,7 @@ def test_one_of_two_servers_goes_back_and_the_answers_keep_what_both_share() -> 
     assert [each.image for each in after.servers] == [None, None]
     assert after.registry == now.registry
     assert rollback.differ == ("registry.port",)
+    assert rollback.replaced == ()
     # The other way round, the server gets what it had, not what all have now.
     tried[0] = servers[0]
     all_new = answers_of(registry=registry | {"image": NEW_IMAGE}, servers=servers, storage=storage)

@@ -24,9 +24,11 @@ def history_lines(history: History) -> Iterator[Line]:
     for error in history.left_out:
         yield (("! ", "yellow"), (error.server or "", "bold"), f"  {explain(error)}")
     if not history.rows:
-        yield ("No runs.",)
+        if not history.left_out:
+            yield ("No runs.",)
         return
-    head = tuple((title, "bold") for title in ("when", "by", "took", "result", "what"))
+    names = ("when", "by", "took", "revision", "result", "what")
+    head = tuple((title, "bold") for title in names)
     titles, *lines = aligned([head, *map(_cells, history.rows)])
     yield titles
     for row, line in zip(history.rows, lines, strict=True):
@@ -39,8 +41,8 @@ def _cells(row: HistoryRow) -> tuple[Cell, ...]:
     style = _STYLES.get(row.level, "")
     result = f"{SIGNS[row.level]} {one_line(row.short_ending)}"
     took = "-" if row.seconds is None else f"{row.seconds:.0f} s"
-    return (utc(int(row.at)) or "-", one_line(row.by) or "-", took, (result, style),
-            one_line(row.what))  # fmt: skip
+    return (utc(int(row.at)) or "-", one_line(row.by) or "-", took, str(row.revision or "-"),
+            (result, style), one_line(row.what))  # fmt: skip
 
 
 def history_as_json(history: History) -> dict[str, object]:
@@ -53,7 +55,7 @@ def history_as_json(history: History) -> dict[str, object]:
                 "kind": row.kind,
                 "by": row.operator or None,
                 "what": row.what,
-                "revision": row.change.revision or None,
+                "revision": row.revision or None,
                 "added": list(row.change.added),
                 "removed": list(row.change.removed),
                 "changed": list(row.change.changed),

@@ -127,7 +127,7 @@ def _detail(row: HistoryRow) -> str:
     head = f"{when} by {one_line(row.operator) or 'unknown'}"
     if row.kind is Kind.SCHEDULED:
         head = f"{when} {row.by}"
-    if row.change.revision:
-        head += f" · revision {row.change.revision}"
+    if row.revision:
+        head += f" · revision {row.revision}"
     log = "" if row.runs else " · its log is no longer kept"
     return f"{head}{log}\n{one_line(row.what)}\n{SIGNS[row.level]} {one_line(row.ending)}"

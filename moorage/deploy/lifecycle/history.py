@@ -166,6 +166,12 @@ class HistoryRow:
         return self._worst.status if self._worst is not None else RunStatus.DONE
 
     @property
+    def revision(self) -> int:
+        """The revision that it made; 0 if it made none."""
+        is_done = not self.runs or any(each.status is RunStatus.DONE for each in self.runs)
+        return self.change.revision if is_done else 0
+
+    @property
     def level(self) -> Level:
         """The level of its row."""
         return Level.WARNING if self.status in _NOTHING_CHANGED else self.status.level

@@ -23,9 +23,9 @@ def test_runs_are_shown_with_operator_duration_and_result(
     outcome = moorage("history", str(file))
     assert outcome.code == 0, outcome.stderr
     assert [line.split() for line in outcome.stdout.splitlines()] == [
-        ["when", "by", "took", "result", "what"],
-        ["2026-11-28T10:00:00Z", "ana@laptop[2J", "42", "s", "✓", "done", "added",
-         "carl"],
+        ["when", "by", "took", "revision", "result", "what"],
+        ["2026-11-28T10:00:00Z", "ana@laptop[2J", "42", "s", "2", "✓", "done",
+         "added", "carl"],
     ]  # fmt: skip
     [run] = moorage("history", str(file), "--json").json["runs"]
     assert run["run"] == RUN
@@ -41,7 +41,9 @@ def test_a_server_that_cannot_be_read_is_named(
     outcome = moorage("history", str(file))
     assert outcome.code == 1
     assert f"! {ONE}  its runs could not be read" in outcome.stdout
-    assert "No runs." in outcome.stdout
+    assert "No runs." not in outcome.stdout
+    servers[ONE].history = servers[TWO].history = b"end\n"
+    assert moorage("history", str(file)).stdout == "No runs.\n"
 
 
 def test_a_long_reason_is_below_its_run(moorage: Moorage, home: Path, servers: FakeServers) -> None:
@@ -49,10 +51,13 @@ def test_a_long_reason_is_below_its_run(moorage: Moorage, home: Path, servers: F
     reason = "apt-get ended with 100: " + "E: no package, " * 20
     failed = ("run", "20261128T110000000-bbbb", "no", "1795863642", "1795863600", "apply")
     failed += ("packages", "failed", f"{reason}\n")
-    servers[ONE].history = ("\t".join(failed) + KEPT).encode()
+    failed += ('record\t{"revision": 3}\n',)
+    servers[ONE].history = ("\t".join(failed[:-1]) + failed[-1] + KEPT).encode()
     head, first, why, second = moorage("history", str(file)).stdout.splitlines()
     assert why.strip() == reason.strip()
     assert first.endswith("failed while installing packages  apply")
+    assert [line[head.index("revision") :].split()[0] for line in (first, second)] == ["-", "2"]
     assert head.index("what") == first.index("apply") == second.index("added carl")
-    [run, _] = moorage("history", str(file), "--json").json["runs"]
+    [run, made] = moorage("history", str(file), "--json").json["runs"]
+    assert (run["revision"], made["revision"]) == (None, 2)
     assert run["servers"][0]["message"].strip() == reason.strip()

@@ -7,10 +7,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from moorage.deploy.lifecycle.kept import KeptDeployment, ServerDeployments, no_deployment_before
+from moorage.deploy.lifecycle.kept import (
+    KeptDeployment,
+    ServerDeployments,
+    deployment_not_kept,
+    no_deployment_before,
+)
 from moorage.deploy.lifecycle.rollback import for_slot, revisions_kept
 from moorage.deploy.plan.plan import Change, Kind
 from moorage.deploy.plan.planning import masked_pair
+from moorage.deploy.record.deployment_json import (
+    deployment_record,
+    line_of,
+    of_other_registries,
+)
 from moorage.deploy.record.revisions import Change as Revised
 from moorage.deploy.record.revisions import revision_of
 from moorage.desired import layout
@@ -102,9 +112,19 @@ def compare(
 
     Raises:
         MoorageError: There are no two deployments.
-        ServersFailed: A server does not keep one of them.
+        ServersFailed: A server does not keep one of them, or serves another registry.
     """
-    after = max(each.current.revision for each in every) if after is None else after
+    names = {each.server: line_of(deployment_record(each.current.facts).get("domain"))
+             for each in every}  # fmt: skip
+    if others := list(of_other_registries(names)):
+        raise ServersFailed(others)
+    currents = {each.current.revision for each in every}
+    latest = max(revision_of(each.current.facts).number for each in every)
+    kept = sorted({*revisions_kept(every), *currents}, reverse=True)
+    for revision in (before, after):
+        if revision is not None and not kept[-1] <= revision <= latest:
+            raise deployment_not_kept(revision, kept)
+    after = max(currents) if after is None else after
     if before is None:
         earlier = [each for each in revisions_kept(every) if each < after]
         if not earlier:
@@ -114,7 +134,7 @@ def compare(
     missing = [
         MoorageError(
             f"it does not keep the deployment of revision {before if first is None else after}.",
-            advice="'moorage history FILE' shows the changes of all revisions.",
+            advice=f"It keeps: {', '.join(str(one.revision) for one in each.kept) or 'none'}.",
             server=each.server,
             code="deployment_not_kept",
         )
@@ -183,10 +203,22 @@ def _text(file: ManagedFile, kept: KeptDeployment, other: KeptDeployment) -> str
 
 
 def _answers(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[AnswerChange]:
-    was, now = dict(_leaves(before, "")), dict(_leaves(after, ""))
+    was, now = (dict(_leaves(_without_passwords(each), "")) for each in (before, after))
     for path in sorted({*was, *now}):
         if was.get(path) != now.get(path) and path not in {"version", "ask"}:
             yield AnswerChange(path, was.get(path), now.get(path))
+
+
+def _without_passwords(answers: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return recorded answers without the sources of passwords, which belong to no deployment."""
+    credentials = answers.get("credentials")
+    if not isinstance(credentials, Mapping):
+        return answers
+    kept = [
+        {name: value for name, value in user.items() if name != "password"}
+        for user in credentials["users"]
+    ]
+    return {**answers, "credentials": {**credentials, "users": kept}}
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:

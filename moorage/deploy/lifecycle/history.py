@@ -16,6 +16,7 @@ from functools import cached_property
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import LogLine, StepBegan, ending_in_words
 from moorage.deploy.images.summary import ImagesSummary, read_numbers, read_summary
+from moorage.deploy.record.deployment_json import UNKNOWN_NAME, line_of, of_other_registries
 from moorage.deploy.record.revisions import NO_CHANGE, Change, Revision, revision_in
 from moorage.deploy.status.status import how_it_ended
 from moorage.errors import MoorageError
@@ -224,7 +225,8 @@ class History:
 
     Attributes:
         rows: Latest first.
-        left_out: Why other servers could not be read.
+        left_out: Why other servers are not in it: they could not be read, or serve another
+            registry.
     """
 
     rows: tuple[HistoryRow, ...] = ()
@@ -237,6 +239,7 @@ class _Found:
 
     runs: tuple[RunOnServer, ...] = ()
     revision: Revision = field(default_factory=Revision)
+    domain: str = ""
 
 
 def read_history(deployment: Deployment) -> History:
@@ -255,16 +258,21 @@ def read_history(deployment: Deployment) -> History:
             cancel=deployment.cancel,
         )
 
-    found: list[_Found] = []
+    found: dict[str, _Found] = {}
     left_out: list[MoorageError] = []
     for server, completed in deployment.on_each(read).items():
         try:
             if isinstance(completed, MoorageError):
                 raise completed
-            found.append(_parse(server, _unpacked(server, completed)))
+            found[server] = _parse(server, _unpacked(server, completed))
         except MoorageError as error:
             left_out.append(error)
-    return History(tuple(_rows(found)), tuple(left_out))
+    if deployment.answers.registry.domain == UNKNOWN_NAME:
+        others = list(of_other_registries({name: each.domain for name, each in found.items()}))
+        left_out += others
+        found = {name: each for name, each in found.items()
+                 if name not in {error.server for error in others}}  # fmt: skip
+    return History(tuple(_rows([*found.values()])), tuple(left_out))
 
 
 def read_run_log(deployment: Deployment, server: str, run_id: str) -> list[StepBegan | LogLine]:
@@ -324,7 +332,7 @@ def _parse(server: str, text: str) -> _Found:
     if end != "end":
         raise _unreadable(server, "the output was cut")
     runs: list[RunOnServer] = []
-    revision = Revision()
+    revision, domain = Revision(), ""
     for line in lines:
         name, _, value = line.partition("\t")
         if name == "run" and (run := _run(server, value)) is not None and len(runs) < MOST_RUNS:
@@ -342,8 +350,9 @@ def _parse(server: str, text: str) -> _Found:
             numbers = read_numbers(value.split("\t"))
             runs[-1] = replace(runs[-1], images=replace(known_images, numbers=numbers))
         elif name == "current":
-            revision = revision_in(_json(value))
-    return _Found(tuple(runs), revision)
+            current = _json(value)
+            revision, domain = revision_in(current), line_of(current.get("domain"))
+    return _Found(tuple(runs), revision, domain)
 
 
 def _run(server: str, value: str) -> RunOnServer | None:

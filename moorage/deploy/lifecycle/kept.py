@@ -167,6 +167,21 @@ def deployed_files(facts: Facts) -> tuple[str, ...]:
     return tuple(found)
 
 
+def deployment_not_kept(revision: int, kept: Sequence[int]) -> MoorageError:
+    """Return the error that no server keeps the deployment of a revision.
+
+    Args:
+        revision: The revision.
+        kept: Those that are kept.
+    """
+    return MoorageError(
+        f"No server keeps a deployment of revision {revision}.",
+        advice=f"These are kept: {', '.join(map(str, kept)) or 'none'}. 'moorage history FILE' "
+        "shows what each changed; a change of the users alone is not a deployment.",
+        code="deployment_not_kept",
+    )
+
+
 def no_deployment_before(revision: int) -> MoorageError:
     """Return the error that no server keeps a deployment before a revision."""
     if revision <= 1:

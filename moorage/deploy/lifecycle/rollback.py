@@ -20,6 +20,7 @@ from moorage.deploy.lifecycle.kept import (
     STAYING,
     KeptDeployment,
     ServerDeployments,
+    deployment_not_kept,
     no_deployment_before,
 )
 from moorage.deploy.materials import archive_digest
@@ -135,13 +136,7 @@ def choose(every: Sequence[ServerDeployments], answers: Answers, to: int | None 
                 raise no_deployment_before(current)
             raise ServersFailed(list(_lacking(every, earlier[0])))
     elif to not in revisions:
-        names = ", ".join(map(str, revisions)) or "none"
-        raise MoorageError(
-            f"No server keeps a deployment of revision {to}.",
-            advice=f"These are kept: {names}. 'moorage history FILE' shows what each changed; a "
-            "change of the users alone is not a deployment.",
-            code="deployment_not_kept",
-        )
+        raise deployment_not_kept(to, revisions)
     elif lacking := list(_lacking(every, to)):
         raise ServersFailed(lacking)
     kept = tuple(found for each in every if (found := each.at(to)) is not None)

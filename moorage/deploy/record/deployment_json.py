@@ -6,7 +6,7 @@ import contextlib
 import datetime
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,6 +113,23 @@ def other_domain(facts: Facts, domain: str) -> str:
     """
     recorded = line_of(deployment_record(facts).get("domain"))
     return "" if domain in {recorded, UNKNOWN_NAME} else recorded
+
+
+def of_other_registries(names: Mapping[str, str]) -> Iterator[MoorageError]:
+    """Yield the servers that serve another registry than the first one does.
+
+    Args:
+        names: The name of each server's registry; empty for none.
+    """
+    first, domain = next(((each, name) for each, name in names.items() if name), ("", ""))
+    for server, name in names.items():
+        if name not in {"", domain}:
+            yield MoorageError(
+                f"it serves {name}, and {first} serves {domain}.",
+                advice="Name the servers of one registry.",
+                server=server,
+                code="other_registry",
+            )
 
 
 def deployed_at(every: Iterable[Facts]) -> float | None:

@@ -16,6 +16,7 @@ from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import LogLine, StepBegan
 from moorage.deploy.images.summary import summary_of
 from moorage.deploy.lifecycle.history import History, Kind, read_history, read_run_log
+from moorage.deploy.record.deployment_json import UNKNOWN_NAME
 from moorage.images.task import Task
 from moorage.rows import Level
 from moorage.servers.run_results import RunStatus
@@ -135,6 +136,22 @@ def test_a_run_on_several_servers_is_one_row_that_names_the_worst(state: Path) -
     assert rows[DONE].status is RunStatus.FAILED
     assert rows[DONE].ending.endswith("could not be written to the disk on beta")
     assert [each.server for each in rows[DONE].runs] == ["alpha", "beta"]
+
+
+def test_servers_of_another_registry_are_left_out() -> None:
+    def kept(number: int, domain: str) -> bytes:
+        current = json.dumps(json.loads(record(number, added=["ana"])) | {"domain": domain})
+        return f"current\t{current}\nend\n".encode()
+
+    one = FakeServer("one", history=kept(2, "one.example.com"))
+    two = FakeServer("two", history=kept(3, "two.example.com"))
+    asked = deployment(one, two)
+    assert len(read_history(asked).rows) == 3
+    registry = asked.answers.registry.model_copy(update={"domain": UNKNOWN_NAME})
+    answers = asked.answers.model_copy(update={"registry": registry})
+    found = read_history(asked.with_answers(answers))
+    assert [(error.server, error.code) for error in found.left_out] == [("two", "other_registry")]
+    assert [row.revision for row in found.rows] == [2, 1]
 
 
 def test_a_run_that_starts_or_ends_just_now_is_not_interrupted(state: Path) -> None:

@@ -8,6 +8,7 @@ import io
 import json
 import tarfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -257,6 +258,37 @@ def test_a_difference_masks_secrets_and_ignores_the_slot() -> None:
     assert [each.subject for each in diff.servers[0].files] == [layout.REGISTRY_ENV]
     assert "hidden" not in repr(diff)
     assert "(revision 2)" in diff.servers[0].files[0].diff
+
+
+@pytest.mark.parametrize(("before", "after"), [(7, None), (None, 7), (0, None), (1, 9)])
+def test_only_revisions_that_exist_are_compared(before: int | None, after: int | None) -> None:
+    record = record_of(2) | {"revision": 3, "deployed_revision": 2}
+    found = read(record, members(1), members(2, record))
+    with pytest.raises(MoorageError) as caught:
+        compare([found], before, after)
+    assert caught.value.code == "deployment_not_kept"
+    assert "kept: 2, 1." in caught.value.advice
+    # The third only changed users.
+    assert compare([found], 1, 3).after == 3
+
+
+def test_the_servers_of_two_registries_are_not_compared() -> None:
+    one = read(record_of(2) | {"domain": "one.example.test"}, members(1))
+    two = replace(read(record_of(2) | {"domain": "two.example.test"}, members(1)), server="two")
+    with pytest.raises(ServersFailed) as caught:
+        compare([one, two])
+    assert [(each.server, each.code) for each in caught.value.errors] == [("two", "other_registry")]
+
+
+def test_how_a_password_is_given_is_no_difference() -> None:
+    generated = {"name": "bob", "password": {"generate": True}}
+    record = record_of(
+        2, answers_of(credentials={"users": [generated, generated | {"name": "eve"}]})
+    )
+    typed = {"name": "bob", "password": {"prompt": True}}
+    before = record_of(1, answers_of(credentials={"users": [typed]}))
+    [change] = compare([read(record, members(1, before), members(2, record))]).answers
+    assert f"{change.path}  {change}" == "credentials.users[eve]  - → present"
 
 
 def test_programs_of_the_same_version_are_told_apart_by_their_packages() -> None:

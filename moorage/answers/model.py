@@ -111,7 +111,7 @@ class Registry(AnswersModel):
     image_archive: LocalPath | None = None
     """A `docker save` archive on this machine, for servers without internet access."""
     version: RegistryVersion | None = None
-    """The registry's version, if neither the image tag nor the package shows it.
+    """The registry's version, if the image's tag does not show it, or the package is not 2.8.
 
     3 is the newest 3.x.
     """

@@ -89,8 +89,8 @@ def command(
     registry has never stopped. All servers prepare, then all switch.
 
     Changes the package or image, the registry's configuration if the new version needs another one,
-    and registry.image in FILE, where comments are kept. With nothing to upgrade, exits with 0. An
-    earlier version is possible, too.
+    and registry.image or registry.version in FILE, where comments are kept. With nothing to
+    upgrade, exits with 0. An earlier version is possible, too.
 
     With --limit, upgrades some of the servers, to try a version on them. The others keep theirs,
     and so does an apply. FILE gets the image of these servers (servers[].image).

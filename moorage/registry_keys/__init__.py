@@ -10,10 +10,11 @@ from moorage.registry_keys.draft_check import check_draft, check_loaded
 from moorage.registry_keys.environment import Translated, environment_to_settings, plain_variables
 from moorage.registry_keys.paste import paste_s3_environment, paste_variables
 from moorage.registry_keys.secret_values import secret_fault, secret_variables
-from moorage.registry_keys.tree import Version
-from moorage.registry_keys.version import registry_version, registry_versions
+from moorage.registry_keys.tree import VERSIONS, Version
+from moorage.registry_keys.version import registry_version, registry_versions, version_of
 
 __all__ = [
+    "VERSIONS",
     "Translated",
     "Version",
     "check_draft",
@@ -31,4 +32,5 @@ __all__ = [
     "registry_versions",
     "secret_fault",
     "secret_variables",
+    "version_of",
 ]

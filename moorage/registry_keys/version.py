@@ -24,6 +24,21 @@ def registry_version(answers: Answers) -> Version:
     return "3.0" if re.match(r"v?3\.0(\.|-|$)", tag) else VERSIONS[-1]
 
 
+def version_of(program: str) -> str:
+    """Return the version to write a program's configuration for; empty if it cannot be told.
+
+    It can be one that is not supported.
+
+    Args:
+        program: The program's own version, or that of its package, such as ``1:3.0.0+ds1-2``.
+    """
+    found = re.match(r"(?:\d+:)?v?(\d+)\.(\d+)(?!\d)", program)
+    if found is None:
+        return ""
+    is_later = found[1] == "3" and found[2] != "0"
+    return VERSIONS[-1] if is_later else f"{found[1]}.{found[2]}"
+
+
 def registry_versions(answers: Answers) -> tuple[Version, ...]:
     """Return the versions that run on the servers, which differ if their runtimes do."""
     used = {registry_version(answers.for_server(server.host)) for server in answers.servers}

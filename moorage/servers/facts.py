@@ -212,7 +212,8 @@ class Facts:
         programs: What is left of the slots' programs, by slot: ``whole``, ``missing`` or
             ``damaged``; none for slots from before programs were kept.
         images: The folders that the registry's slots store images in, by path.
-        candidates: The versions that apt would install, by package; none if it was not asked.
+        candidates: The versions that apt would install, by package; none if it was not asked. It is
+            asked as well where the registry's package is not installed but needed.
         lists_at: When apt fetched its lists, in seconds since 1970; None if it was not asked.
         offers_njs: Whether the package lists have nginx's njs module; None if it is installed, or
             if no lists have been fetched yet.

@@ -90,6 +90,10 @@ if [ "${packages#*"package${tab}libnginx-mod-http-js$tab"}" = "$packages" ] && [
     *) fact njs yes ;;
     esac
 fi
+# Without an engine, the registry's package is needed.
+if [ "$engine" = - ] && [ -e "$1" ]; then
+    case "$packages" in *"package${tab}docker-registry$tab"*) ;; *) asks_apt=yes ;; esac
+fi
 # The versions that apt would install, from the lists it has, and when it fetched them.
 if [ "$asks_apt" = yes ] && [ -n "$packages" ] && [ -d /var/lib/apt/lists ]; then
     stat -c "lists$tab%Y" /var/lib/apt/lists /var/lib/apt/lists/partial \

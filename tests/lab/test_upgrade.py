@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +29,8 @@ from lab import LabServer
 from lab.image import REGISTRY_3_TAG, REGISTRY_TAG
 from lab.machine import say
 from lab.services import ObjectStore
+from moorage.answers.amend import amend
+from moorage.answers.load import loads
 from moorage.answers.model import Answers
 from moorage.deploy.events import Event, LogLine
 from moorage.deploy.lifecycle.upgrade import Wish, plan_upgrade
@@ -172,6 +177,33 @@ def test_the_package_is_upgraded_and_nothing_else(call: CommandLine, server: Lab
     assert back.stdout.splitlines()[-1] == f"Upgraded to docker-registry {before}."
     assert back.code == 0, back.stdout + back.stderr
     assert (installed(server), running(server)) == (before, program)
+    if release := os.environ.get("MOORAGE_TEST_REGISTRY_3"):
+        _upgrade_to_version_3(call, server, Path(release))
+
+
+def _upgrade_to_version_3(call: CommandLine, server: LabServer, release: Path) -> None:
+    """A package of version 3 gets its configuration, and 2.8 gets its own again."""
+    file = call.home / "moorage.yml"
+    before, version = running(server), installed(server)
+    text = file.read_text()
+    registry = loads(text).registry.model_copy(update={"version": "3.1"})
+    other = amend(text, loads(text).model_copy(update={"registry": registry}))
+    (call.home / "three.yml").write_text(other)
+    promised = call("plan", "three.yml", "--json")
+    assert promised.code == 1, promised.stdout
+    [problem] = json.loads(promised.stdout)["servers"][0]["problems"]
+    assert (problem["code"], problem["fields"]) == ("version_differs", ["registry.version"])
+    shutil.copy(release, server.root / "srv/real")
+    offer_package(server, "3.1.1-1", "same")
+    done = call("upgrade", "moorage.yml", "--yes", "--to-version", "3.1.1", "--no-verify")
+    assert done.code == 0, done.stdout + done.stderr
+    assert loads(file.read_text()).registry.version == "3.1"
+    assert running(server) != before
+    assert call("plan", "moorage.yml", "--detailed-exitcode").code == 0
+    done = call("upgrade", "moorage.yml", "--yes", "--to-version", version, "--no-verify")
+    assert done.code == 0, done.stdout + done.stderr
+    assert loads(file.read_text()).registry.version == "2.8"
+    assert (installed(server), running(server)) == (version, before)
 
 
 @pytest.mark.deployed(by_command=True)

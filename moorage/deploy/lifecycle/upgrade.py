@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from moorage.answers.model import Answers, shows_version
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.plan.plan import Plan, ServerPlan
+from moorage.deploy.plan.preflight import version_not_supported
 from moorage.deploy.plan.programs import PACKAGE, Target, runs_now
 from moorage.deploy.record.deployment_json import line_of
 from moorage.errors import MoorageError, Note, ServersFailed
-from moorage.registry_keys import registry_version
+from moorage.registry_keys import VERSIONS, registry_version, version_of
 from moorage.servers.facts import Facts
 from moorage.servers.transport import Transport
 from templates.load import shell_script
@@ -168,6 +169,8 @@ def _with_image(answers: Answers, image: str, chosen: Sequence[str]) -> Answers:
 def plan_upgrade(deployment: Deployment, facts: Sequence[Facts], wish: Wish) -> Plan:
     """Ask the servers what they can get, and plan the upgrade.
 
+    The deployment's answers get the version of a package that needs another configuration.
+
     Args:
         deployment: The deployment, with the answers of the upgrade.
         facts: The facts of its servers.
@@ -178,7 +181,9 @@ def plan_upgrade(deployment: Deployment, facts: Sequence[Facts], wish: Wish) -> 
             yet and a new user would get a password.
     """
     offers = find_offers(deployment, deployment.plan_from(facts, reads_images=False), wish)
-    plan = deployment.plan_from(facts, targets=targets_of(facts, offers, wish))
+    targets = targets_of(facts, offers, wish)
+    deployment.answers = answers_for_packages(deployment.answers, targets)
+    plan = deployment.plan_from(facts, targets=targets)
     if plan.materials.generated or any(server.is_new for server in plan.servers):
         raise MoorageError(
             "The answers add users or servers that were not applied yet.",
@@ -300,6 +305,49 @@ def targets_of(
     if failed:
         raise ServersFailed(failed)
     return targets
+
+
+def answers_for_packages(answers: Answers, targets: Mapping[str, Target]) -> Answers:
+    """Return the answers with the version for which packages need their configuration.
+
+    Args:
+        answers: The answers of the upgrade.
+        targets: What the servers get, by label.
+
+    Raises:
+        ServersFailed: A version is not supported, or needs a configuration that does not fit
+            another server.
+    """
+    failed = []
+    wanted: dict[str, str] = {
+        each.host: registry_version(answers.for_server(each.host)) for each in answers.servers
+    }
+    changed = answers
+    for host, target in targets.items():
+        fits = version_of(target.version)
+        if fits not in {"", *VERSIONS}:
+            failed.append(version_not_supported(f"{PACKAGE} {target.version}", host))
+        elif fits and fits != wanted[host]:
+            wanted[host] = fits
+            registry = answers.registry.model_copy(update={"version": fits})
+            changed = answers.model_copy(update={"registry": registry})
+    for host, version in wanted.items():
+        if not failed and registry_version(changed.for_server(host)) != version:
+            failed.append(_version_for_all(changed, version, host))
+    if failed:
+        raise ServersFailed(failed)
+    return changed
+
+
+def _version_for_all(answers: Answers, version: str, host: str) -> MoorageError:
+    return MoorageError(
+        f"the registry's version would become {answers.registry.version} on all servers, but this "
+        f"one stays at {version}.",
+        advice="Upgrade all servers together, or give a server that runs an image one of its own.",
+        server=host,
+        fields=("registry.version", "servers[].image"),
+        code="version_for_all",
+    )
 
 
 def _target(offer: Offer, wish: Wish) -> Target:

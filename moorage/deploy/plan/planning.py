@@ -25,6 +25,7 @@ from moorage.deploy.plan.platform import platform_of, web_group_of
 from moorage.deploy.plan.preflight import (
     find_notes,
     find_problems,
+    find_version_problems,
     is_installed,
     read_only_folders,
     run_going_on,
@@ -35,6 +36,7 @@ from moorage.deploy.plan.programs import (
     Program,
     Target,
     update_there,
+    version_ahead,
     why_repair,
     why_restore,
     why_take,
@@ -228,12 +230,16 @@ def plan_state(
     before = [change_of(each) for each in hooks if each.moment == "before_apply"]
     after = [change_of(each) for each in hooks if each.moment == "after_apply"]
     blocking = draining(facts, slot_to) if slot_to != slot_from else None
+    unfit = list[MoorageError]()
+    if slot_to != slot_from and restores is None:
+        version = version_ahead(wanted, facts, takes=difference.takes, target=target)
+        unfit += find_version_problems(wanted, facts, version, takes=bool(difference.takes))
     return ServerPlan(
         server=facts.server,
         facts=facts,
         desired=wanted,
         changes=(*before, *changes, *after),
-        problems=tuple(find_problems(wanted, facts)),
+        problems=(*find_problems(wanted, facts), *unfit),
         notes=(
             *find_notes(wanted, facts),
             *(() if difference.takes else _notes_on_updates(facts)),

@@ -15,7 +15,10 @@ from moorage.deploy.record.deployment_json import active_slot
 from moorage.desired import layout
 from moorage.desired.state import DesiredState, Package
 from moorage.errors import MoorageError, Note
+from moorage.registry_keys import VERSIONS, version_of
+from moorage.registry_keys.words import list_words
 from moorage.servers.facts import Facts
+from moorage.servers.run_results import describe_reason
 
 _SUPPORTED = {("debian", "12"), ("debian", "13")}
 _TOO_OLD = {("debian", "11"): "2.7.1", ("ubuntu", "20.04"): "2.7.1"}
@@ -140,6 +143,50 @@ def _package_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageErr
                 f"{name} has to be installed but is on hold.",
                 f"Release it on the server: apt-mark unhold {name}",
             )
+
+
+def find_version_problems(
+    wanted: DesiredState, facts: Facts, version: str, *, takes: bool
+) -> Iterator[MoorageError]:
+    """Yield the problem that the registry's configuration is for another version.
+
+    Args:
+        wanted: The server's desired state.
+        facts: The server's facts.
+        version: The version of the program that will run; empty if it is not known.
+        takes: Whether it is another one than now.
+    """
+    fits = version_of(version)
+    if fits in {"", wanted.version}:
+        return
+    if fits not in VERSIONS:
+        yield version_not_supported(version, facts.server)
+        return
+    advice = f"Set the registry's version to {fits}."
+    if not takes:
+        advice = f"An apply keeps the program: set the version to {fits}, or upgrade the registry."
+    yield problem_on(
+        facts,
+        "version_differs",
+        describe_reason("version_differs", [version, wanted.version]) + ".",
+        advice,
+        ("registry.version",),
+    )
+
+
+def version_not_supported(version: str, server: str) -> MoorageError:
+    """Return the error that a version of the registry is not supported.
+
+    Args:
+        version: The version, or that of its package.
+        server: The server that would get it, by label.
+    """
+    return MoorageError(
+        f"registry {version} is not supported.",
+        advice=f"Supported: {list_words(VERSIONS, 'and')}, and later versions 3.",
+        server=server,
+        code="version_not_supported",
+    )
 
 
 def is_installed(package: Package, facts: Facts) -> bool:

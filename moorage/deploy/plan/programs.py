@@ -145,6 +145,29 @@ def why_restore(program: Program, facts: Facts) -> str:
     return f"its program changes from {before} to {after}"
 
 
+def version_ahead(
+    wanted: DesiredState, facts: Facts, *, takes: str, target: Target = NO_TARGET
+) -> str:
+    """Return the version of the program that the new slot will run; empty if it is not known.
+
+    It is the package's version where the program comes from one. An image shows none in advance.
+
+    Args:
+        wanted: The server's desired state.
+        facts: The server's facts.
+        takes: Why the slot takes another program than the active one; empty if it does not.
+        target: What an upgrade gives the server.
+    """
+    if not takes:
+        program = program_of(facts, active_slot(facts))
+        return program.version if program is not None else ""
+    if wanted.image is not None:
+        return ""
+    candidate = facts.candidates.get(PACKAGE)
+    offered = line_of(candidate.version) if candidate is not None else ""
+    return target.version or facts.packages.get(PACKAGE, "") or offered
+
+
 def is_valid(program: Program) -> bool:
     """Return whether a program from a server's files looks like what a run writes."""
     texts = (program.image_name, program.version, program.package_version)

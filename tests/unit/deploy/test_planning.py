@@ -18,6 +18,7 @@ from moorage.deploy.plan.consequences import accepting, find_consequences, refus
 from moorage.deploy.plan.plan import Kind, Plan, ServerPlan
 from moorage.deploy.plan.planning import plan_server
 from moorage.deploy.plan.platform import platform_of
+from moorage.deploy.plan.programs import Target
 from moorage.deploy.record.deployment_json import drifted
 from moorage.deploy.record.record import record_of_apply
 from moorage.deploy.record.revisions import NO_CHANGE, UNRECORDED
@@ -28,6 +29,7 @@ from moorage.desired.build import desired
 from moorage.desired.state import Materials
 from moorage.desired.users import RegistryUser
 from moorage.servers.facts import (
+    Candidate,
     Disk,
     Draining,
     Facts,
@@ -282,6 +284,37 @@ def test_a_system_whose_registry_is_too_old_is_rejected() -> None:
     assert (problem.code, problem.fields) == ("package_too_old", ("registry.runtime",))
     assert "docker-registry 2.7.1" in problem.message
     assert not _plan(_answers(runtime="docker", image="registry:2.8"), bullseye).problems
+
+
+def test_a_plan_promises_only_the_version_that_will_run() -> None:
+    three, two = {"docker-registry": "3.0.0+ds1-1"}, {"docker-registry": "2.8.3+ds1-1"}
+    candidate = {"docker-registry": Candidate("3.0.0+ds1-1")}
+    for facts in (_bare(packages=three), _bare(candidates=candidate)):
+        [problem] = _plan(_answers(), facts).problems
+        assert (problem.code, problem.fields) == ("version_differs", ("registry.version",))
+        assert "3.0.0+ds1-1, but its configuration is written for 2.8" in problem.message
+        assert "version to 3.0." in problem.advice
+        assert not _plan(_answers(version="3.0"), facts).problems
+    assert not _plan(_answers(), _bare(packages=two, candidates=candidate)).problems
+    [problem] = _plan(_answers(), _bare(packages={"docker-registry": "4.0-1"})).problems
+    assert problem.code == "version_not_supported"
+
+    # An apply changes no program.
+    facts = _deployed(_answers())
+    env = layout.program_path("blue")
+    digest = "a" * 64
+    lines = (
+        f'MOORAGE_RUNTIME="package"\nMOORAGE_PROGRAM="{layout.PROGRAMS}/{digest}"\n'
+        'MOORAGE_PROGRAM_VERSION="2.8.3"\nMOORAGE_PACKAGE_VERSION="2.8.3+ds1-1"\n'
+    )
+    file = ManagedFile(env, lines.encode(), 0o644, "root", "root")
+    facts = replace(facts, packages=two, files={**facts.files, env: file})
+    assert not _plan(_answers(settings={"log": {"level": "debug"}}), facts).problems
+    [problem] = _plan(_answers(version="3.0"), facts).problems
+    assert problem.code == "version_differs"
+    assert "version to 2.8, or upgrade" in problem.advice
+    upgraded = plan_server(_answers(version="3.0"), MATERIALS, facts, Target("3.0.0+ds1-1"))
+    assert upgraded.problems == ()
 
 
 def test_the_record_on_the_server_contains_no_secret() -> None:

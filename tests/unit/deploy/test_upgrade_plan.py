@@ -11,8 +11,15 @@ import pytest
 from moorage.answers.amend import amend
 from moorage.answers.load import loads
 from moorage.answers.model import Answers
-from moorage.deploy.lifecycle.upgrade import Offer, Wish, answers_of_upgrade, read_offer, targets_of
-from moorage.deploy.plan.programs import read_program
+from moorage.deploy.lifecycle.upgrade import (
+    Offer,
+    Wish,
+    answers_for_packages,
+    answers_of_upgrade,
+    read_offer,
+    targets_of,
+)
+from moorage.deploy.plan.programs import Target, read_program
 from moorage.errors import MoorageError, ServersFailed
 from moorage.registry_keys import check_registry
 from moorage.registry_keys.version import registry_versions
@@ -209,3 +216,50 @@ def test_a_value_that_is_not_on_a_line_of_its_own_is_written_anew() -> None:
     })  # fmt: skip
     after = answers_of_upgrade(loads(one_line), Wish(image=NEW))
     assert loads(amend(one_line, after)) == after
+
+
+def _packaged(*hosts: str, **registry: Any) -> Answers:
+    values = _answers("package", **registry).model_dump(mode="json")
+    s3 = {"bucket": "images", "region": "eu", "regionendpoint": "https://s3.example.com"}
+    several = {"servers": [{"host": each} for each in hosts]}
+    return Answers.model_validate(values | several | {"storage": {"driver": "s3", "s3": s3}})
+
+
+@pytest.mark.parametrize(
+    ("before", "target", "after"),
+    [
+        (None, "3.0.0-1", "3.0"),
+        (None, "1:3.1.1+ds1-2", "3.1"),
+        (None, "3.12.0-1", "3.1"),
+        (None, "2.8.3+ds1-1", None),
+        ("3", "3.2.0-1", "3"),
+        ("3.0", "2.8.3-1", "2.8"),
+        # The run finds out.
+        (None, "0~git2026-1", None),
+    ],
+)
+def test_a_package_of_another_version_gets_its_configuration(
+    before: str | None, target: str, after: str | None
+) -> None:
+    answers = _packaged("one", "two", version=before)
+    targets = {each: Target(target) for each in ("one", "two")}
+    assert answers_for_packages(answers, targets).registry.version == after
+
+
+@pytest.mark.parametrize(
+    ("targets", "code", "server"),
+    [
+        ({"one": "4.0.0-1"}, "version_not_supported", "one"),
+        ({"one": "2.7.1+ds2-7"}, "version_not_supported", "one"),
+        ({"one": "3.0.0-1"}, "version_for_all", "two"),
+        ({"one": "3.0.0-1", "two": "3.1.0-1"}, "version_for_all", "one"),
+    ],
+)
+def test_a_version_that_does_not_fit_is_refused(
+    targets: dict[str, str], code: str, server: str
+) -> None:
+    with pytest.raises(ServersFailed) as refused:
+        answers_for_packages(
+            _packaged("one", "two"), {name: Target(each) for name, each in targets.items()}
+        )
+    assert [(each.code, each.server) for each in refused.value.errors] == [(code, server)]

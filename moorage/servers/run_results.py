@@ -122,7 +122,7 @@ REASONS = {
         "Set the clock, for example with: timedatectl set-ntp true.",
     ),
     "changed_meanwhile": Reason("{0} was changed after it was read"),
-    "disk_full": Reason("there is no room for the run", "Free some space, then apply again."),
+    "disk_full": Reason("there is no room for the run", "Free some space, then try again."),
     "engine_not_started": Reason("{0} does not start"),
     "hook_failed": Reason("the hook {0} failed with status {1}", fields=("hooks",)),
     "hook_timed_out": Reason("the hook {0} took longer than {1} s", fields=("hooks[].timeout",)),

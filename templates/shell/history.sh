@@ -21,6 +21,9 @@ one_line() {
     printf '\n'
 }
 
+# is_of_moorage RUN: whether it is not a link to elsewhere; the disk can have been full (start.sh).
+is_of_moorage() { [ ! -L "$1" ] || [ "$(readlink "$1")" = "/run/moorage-runs/$1" ]; }
+
 print_run() {
     run=$1 kind=''
     read_run "$run" "$2" || return 0
@@ -43,7 +46,7 @@ print_run() {
     if cd /var/lib/moorage/runs 2>/dev/null; then
         # Moorage names them: the time, and random digits.
         stat -c '%Y %n' -- * 2>/dev/null | tac | head -n "$most" | while read -r changed each; do
-            if [ -d "$each" ] && [ ! -L "$each" ]; then print_run "$each" "$changed"; fi
+            if [ -d "$each" ] && is_of_moorage "$each"; then print_run "$each" "$changed"; fi
         done
     fi
     echo end

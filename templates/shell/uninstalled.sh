@@ -6,12 +6,15 @@
 set -u
 IFS= read -r id
 state=/var/lib/moorage
-[ -d "$state/runs/$id" ] || exit 0
+run=$state/runs/$id
+# The disk was full (start.sh).
+if [ -d "/run/moorage-runs/$id" ]; then run=/run/moorage-runs/$id; fi
+[ -d "$run" ] || exit 0
 exec 9>>"$state/lock"
 flock -n 9 || exit 3
-read -r status <"$state/runs/$id/result" && [ "$status" = "done" ] || exit 3
+read -r status <"$run/result" && [ "$status" = "done" ] || exit 3
 [ ! -e /etc/moorage/deployment.json ] || exit 3
-rm -rf -- "$state/runs" "$state/current" "$state/current.new"
+rm -rf -- "$state/runs" /run/moorage-runs "$state/current" "$state/current.new"
 if [ ! -s "$state/additions" ]; then rm -f -- "$state/additions"; fi
 rm -f -- "$state/additions.new" "$state/lock"
 # Stays with what is not Moorage's, and with images.

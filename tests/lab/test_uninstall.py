@@ -122,6 +122,36 @@ def test_what_stays_can_be_removed_later(cli: CommandLine, server: LabServer) ->
     check_same(before, after, (*BY_SYSTEM, *LEFT_BY_DEBIAN))
 
 
+@pytest.mark.deployed
+def test_a_full_disk(cli: CommandLine, server: LabServer) -> None:
+    """What needs the disk says that it is full; an uninstall works."""
+    state = "/var/lib/moorage"
+    server.run(
+        f"cp -a {state} /root/state && mount -t tmpfs -o size=4m,mode=755 tmpfs {state} && "
+        f"cp -a /root/state/. {state} && rm -r /root/state && "
+        f"(cat /dev/zero >{state}/registry/full || true)"
+    )
+    cli.add_known_hosts(server)
+    cli.write_answers(server)
+
+    added = cli("users", "add", "moorage.yml", "ana", "--yes", "--json", "--passwords-to", "ana")
+    assert f"there is no room for the run: no space left on {state}" in added.stdout
+    assert "Its log is" not in added.stdout
+    server.write_file("/usr/local/sbin/rmdir", KILLER, mode=0o755)
+    killed = cli("uninstall", "moorage.yml", "--yes", "--json")
+    assert killed.code == 1, killed
+    status = cli("status", "moorage.yml")
+    assert "Uninstall again to complete it. (moorage uninstall FILE)" in status.stdout
+    history = json.loads(cli("history", "moorage.yml", "--json").stdout)["runs"]
+    assert history[0]["kind"] == "uninstall", history
+    done = cli("uninstall", "moorage.yml", "--yes")
+
+    assert done.code == 0, done
+    assert server.run(f"ls {state}; ls -d /run/moorage*", check=False).stdout.split() == [
+        "additions", "registry",
+    ]  # fmt: skip
+
+
 @pytest.mark.ready
 def test_an_uninstall_that_is_killed_is_completed_by_the_next(
     cli: CommandLine, server: LabServer

@@ -56,7 +56,7 @@ _REPOSITORY = re.compile(f"{_PART}(?:/{_PART})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _PACKAGE = "python3"
 """What run.sh installs if it is missing."""
-_SHELL = ("common.sh", "causes.sh", "additions.sh", "packages.sh")
+_SHELL = ("common.sh", "full_disk.sh", "causes.sh", "additions.sh", "packages.sh")
 """The parts of the run script that the start of this program needs."""
 _START = "import sys\n\nfrom moorage.images.{} import main\n\nsys.exit(main(sys.argv[1]))\n"
 

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 DEADLINE = 60.0
 """Seconds a server can take to remove what the run has left."""
 _SHELL = (
-    "common.sh", "causes.sh", "additions.sh", "packages.sh", "nginx.sh", "storage.sh",
-    "clear-sockets.sh",
+    "common.sh", "full_disk.sh", "causes.sh", "additions.sh", "packages.sh", "nginx.sh",
+    "storage.sh", "clear-sockets.sh",
 )  # fmt: skip
 """What the run shares with that of an apply."""
 _PATHS = (
@@ -437,7 +437,7 @@ def _payload(run_id: str, server: ServerUninstall) -> bytes:
         "plan/added": _lines(lines_of_additions(server.facts)),
         "unsaid.abort": b"",
     }
-    return run_input(run_id, entries)
+    return run_input(run_id, entries, works_without_disk=True)
 
 
 def _settings(server: ServerUninstall) -> Mapping[str, str]:

@@ -115,15 +115,17 @@ def new_run_id() -> str:
     return f"{stamp}{int(now * 1000) % 1000:03d}-{secrets.token_hex(2)}"
 
 
-def run_input(run_id: str, entries: dict[str, bytes]) -> bytes:
+def run_input(run_id: str, entries: dict[str, bytes], *, works_without_disk: bool = False) -> bytes:
     """Return the input of ``start.sh`` for a run whose files are all in memory.
 
     Args:
         run_id: The run's id.
         entries: Content by path.
+        works_without_disk: Whether the run is kept in memory if the disk is full.
     """
     content = _archive(entries) + b"\0" * 1024
-    return f"{run_id}\n{len(content)}\n".encode() + content
+    place = " memory" if works_without_disk else ""
+    return f"{run_id}\n{len(content)}{place}\n".encode() + content
 
 
 def _archive(entries: dict[str, bytes]) -> bytes:

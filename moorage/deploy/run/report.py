@@ -67,7 +67,8 @@ class ServerReport:
         cause = self.cause
         if cause is None:
             return None
-        log = f"{RUNS}/{self.run_id}/log" if self.run_id else ""
+        # One that could not be sent has left nothing.
+        log = f"{RUNS}/{self.run_id}/log" if self.run_id and self.step else ""
         parts = (
             f"Its log is {log} on the server." if log else "",
             cause.advice,

@@ -84,7 +84,8 @@ class ServerRun:
             payload: The input of ``start.sh``.
         """
         self._emit(StepBegan(self.server, "upload"))
-        self._follow(shell_script("start.sh") + shell_script("follow.sh"), payload)
+        names = ("run/full_disk.sh", "start.sh", "follow.sh")
+        self._follow("".join(map(shell_script, names)), payload)
 
     def attach(self) -> None:
         """Follow a run in progress, or read its result; blocks."""

@@ -13,6 +13,8 @@ state=/var/lib/moorage
 
 # shellcheck source=../run/common.sh
 . ./common.sh
+# shellcheck source=../run/full_disk.sh
+. ./full_disk.sh
 # shellcheck source=../run/causes.sh
 . ./causes.sh
 # shellcheck source=../run/additions.sh

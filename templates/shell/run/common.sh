@@ -41,19 +41,6 @@ cannot_write() {
     fail cannot_write "$1" "$full_disk"
 }
 
-# find_full_disk FOLDER...: sets $full_disk if one of the folders' disks has no space or inodes left.
-find_full_disk() {
-    full_disk=
-    while read -r room inodes all_inodes mount; do
-        case "$room" in '' | *[!0-9]*) continue ;; esac
-        if [ "$room" -lt 64 ]; then full_disk="no space left on $mount"; fi
-        # btrfs has no fixed number of inodes, and reports 0.
-        if [ "$inodes" = 0 ] && [ "$all_inodes" != 0 ]; then full_disk="no inodes left on $mount"; fi
-    done <<END
-$(df -k --output=avail,iavail,itotal,target -- "$@" 2>/dev/null)
-END
-}
-
 # Sets $now to the uptime in seconds: needs no process, and does not change when the clock is set.
 tick() {
     read -r now _ </proc/uptime

@@ -22,6 +22,8 @@ sockets=/run/moorage-registry
 
 # shellcheck source=common.sh
 . ./common.sh
+# shellcheck source=full_disk.sh
+. ./full_disk.sh
 # shellcheck source=causes.sh
 . ./causes.sh
 # shellcheck source=watchdog.sh

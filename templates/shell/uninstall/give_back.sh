@@ -248,6 +248,6 @@ note_what_remains() {
             ;;
         esac
         printf '%s\t%s%s\n' "$kind" "$name" "${rest:+$tab$rest}"
-    done <"$additions" >"$additions.new"
-    replace_additions || cannot_write "$additions"
+    done <"$additions" >remains
+    { cp remains "$additions.new" && replace_additions; } || cannot_write "$additions"
 }

@@ -16,6 +16,8 @@ state=/var/lib/moorage
 
 # shellcheck source=../run/common.sh
 . ./common.sh
+# shellcheck source=../run/full_disk.sh
+. ./full_disk.sh
 # shellcheck source=../run/causes.sh
 . ./causes.sh
 # shellcheck source=../run/additions.sh
@@ -34,7 +36,9 @@ state=/var/lib/moorage
 trap 'outcome=cancelled && cancel' TERM INT HUP PIPE
 
 take_locks
-note_current
+# On a full disk, this run is in memory, and all that others lack is its ID.
+rm -f "$state/current"
+printf '%s\n' "${run##*/}" 2>/dev/null >"$state/current"
 read_settings
 # Written before anything is removed, so that a full disk does not lose it.
 printf 'done\n\n\n' >result.new || finish failed cannot_write "$run/result"

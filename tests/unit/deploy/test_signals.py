@@ -16,7 +16,7 @@ from moorage.servers.transport import Completed, Transport
 SCRIPTS = Path("templates/shell/run").resolve()
 FILES = (
     "common.sh causes.sh watchdog.sh files.sh additions.sh hooks.sh packages.sh program.sh "
-    "storage.sh slots.sh"
+    "storage.sh slots.sh full_disk.sh"
 )
 NEEDED = f"{FILES} certificate.sh nginx.sh schedule.sh deployments.sh rollback.sh".split()
 

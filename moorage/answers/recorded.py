@@ -57,6 +57,11 @@ class RecordedServer:
         who = f"{self.user}@" if self.user else ""
         return f"{who}{host}" + (f":{self.port}" if self.port else "")
 
+    @classmethod
+    def of(cls, server: Server) -> RecordedServer:
+        """Return a server without what helps to log in."""
+        return cls(server.host, server.user, server.port)
+
     def as_server(self, key: str | None = None) -> Server:
         """Return the server to connect to, after the operator has agreed.
 

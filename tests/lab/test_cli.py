@@ -93,6 +93,11 @@ def test_from_the_answers_to_a_registry_and_again(call: CommandLine, server: Lab
     assert f"{DOMAIN} will no longer be served" in taken.stdout
     misled = call("users", "list", "other.yml")
     assert f"it serves {DOMAIN}, but these answers are for other.example.test" in misled.stderr
+    for command in ("uninstall", "rollback", "upgrade"):
+        refused = call(command, "other.yml", "--yes", "--json")
+        assert refused.code == 1, refused
+        assert refused.result["error"]["code"] == "other_registry", refused
+    assert call("status", "moorage.yml").code == 0
     assert call("apply", "other.yml", "--yes", "--no-verify").code == 0
     assert call("status", "other.yml").code == 0
     lost = call("status", "moorage.yml")

@@ -321,6 +321,8 @@ class FakeConnection:
             output = self._to.newest
         elif script.endswith(shell_script("history.sh")):
             output = gzip.compress(self._to.history)
+        elif script == shell_script("deployments.sh"):
+            output = _without_kept_deployments(self._to.files.get(layout.DEPLOYMENT, b""))
         elif script == shell_script("run_log.sh"):
             output = gzip.compress(self._to.run_log)
         elif script.endswith(shell_script("uninstalled.sh")):
@@ -362,6 +364,16 @@ class FakeConnection:
         self._to.closed += 1
         if self._to.slow is not None:
             self._to.slow.set()
+
+
+def _without_kept_deployments(record: bytes) -> bytes:
+    """Return what ``deployments.sh`` prints if only the record is there."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        entry = tarfile.TarInfo("deployment.json")
+        entry.size = len(record)
+        tar.addfile(entry, io.BytesIO(record))
+    return packed.getvalue()
 
 
 class _FakeRun:

@@ -63,6 +63,14 @@ async def test_an_uninstall_that_fails_or_has_nothing_to_do_says_so(alpha: FakeS
         assert "packages\tkeep\n" in alpha.settings
         await wizard.press("enter")
         await wizard.see("(as of ")
+        record = alpha.files[layout.DEPLOYMENT]
+        alpha.files[layout.DEPLOYMENT] = record.replace(b"registry.ex", b"other.ex")
+        await wizard.press("X")
+        await wizard.see("Delete the images")
+        await wizard.press("ctrl+s")
+        await wizard.see("it serves other.example.com", "--server alpha")
+        await wizard.press("enter")
+        await wizard.until(lambda: "it serves other" not in wizard.text, "the dialog is closed")
         alpha.files = {}
         await wizard.press("X")
         await wizard.see("Delete the images")

@@ -14,7 +14,12 @@ from moorage.cloud.s3 import Keys
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.images.manifest_cache import keep_manifests, load_manifests
 from moorage.deploy.plan.store import Store, missing_images
-from moorage.deploy.record.deployment_json import UNKNOWN_NAME, other_domain, recorded_on
+from moorage.deploy.record.deployment_json import (
+    UNKNOWN_NAME,
+    other_registries,
+    recorded_on,
+    served_domain,
+)
 from moorage.desired import layout
 from moorage.desired.registry import read_s3_keys
 from moorage.errors import MoorageError, ServersFailed
@@ -180,16 +185,10 @@ def _find_store(
     unreached = tuple(each for each in read if isinstance(each, MoorageError))
     if not reached:
         raise ServersFailed(unreached)
-    domain = deployment.answers.registry.domain
     stores = [(facts, recorded_on(facts).answers.storage) for facts in reached]
-    for facts, _ in stores:
-        if there := other_domain(facts, domain):
-            raise MoorageError(
-                f"it serves {there}, but these answers are for {domain}.",
-                advice=f"Use the answers of {there}.",
-                server=facts.server,
-                code="other_registry",
-            )
+    names = {each.server: served_domain(each) for each in reached}
+    for problem in other_registries(names, deployment.answers.registry.domain):
+        raise problem
     storage = stores[0][1]
     places = {_store(facts, storage): facts.server for facts, storage in stores}
     if len(places) > 1:

@@ -108,6 +108,8 @@ def _uninstalled(
         domain = deployment.answers.registry.domain
         with open_deployment(answers_for([left.server.as_server(key)], domain)) as other:
             plan = plan_uninstall(other, Wish())
+            for problem in plan.problems:
+                raise problem
             if not plan.has_changes:
                 return ServerReport(left.label, RunStatus.UNCHANGED)
             _check_is_other(deployment, plan)
@@ -122,20 +124,15 @@ def _check_is_other(deployment: Deployment, plan: UninstallPlan) -> None:
     """Check that a server is one that left: its name comes from the other servers' records.
 
     Raises:
-        MoorageError: It has another registry, or is a server of the deployment by another name.
+        MoorageError: It is a server of the deployment by another name.
     """
-    answers = deployment.answers
-    hosts = {each.host for each in answers.servers}
+    hosts = {each.host for each in deployment.answers.servers}
     for server in plan.servers:
         record = as_applied(server.facts)
-        if plan.domain not in {"", answers.registry.domain}:
-            what = f"it serves {plan.domain}"
-        elif record is not None and record.label in hosts:
-            what = f"it is {record.label}, which is in the answers"
-        else:
+        if record is None or record.label not in hosts:
             continue
         raise MoorageError(
-            f"{what}.",
+            f"it is {record.label}, which is in the answers.",
             advice="Uninstall it by itself if you mean it: moorage uninstall --server.",
             server=server.server,
             code="other_registry",

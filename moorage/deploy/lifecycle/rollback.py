@@ -43,8 +43,9 @@ from moorage.deploy.record.deployment_json import (
     as_applied,
     deployment_record,
     line_of,
-    other_domain,
+    other_registries,
     recorded_digests,
+    served_domain,
 )
 from moorage.deploy.record.left_servers import find_left, read_user_lists
 from moorage.deploy.record.merge import (
@@ -124,7 +125,8 @@ def choose(every: Sequence[ServerDeployments], answers: Answers, to: int | None 
         ServersFailed: A server does not keep that deployment.
         MoorageError: There is none, or its answers cannot be used.
     """
-    if others := list(_of_other_registry(every, answers.registry.domain)):
+    names = {each.server: served_domain(each.current.facts) for each in every}
+    if others := other_registries(names, answers.registry.domain):
         raise ServersFailed(others)
     current = max(each.current.revision for each in every)
     revisions = revisions_kept(every)
@@ -174,18 +176,6 @@ def _without_other_archive(
 def revisions_kept(every: Sequence[ServerDeployments]) -> list[int]:
     """Return the revisions of the deployments that servers keep, latest first."""
     return sorted({kept.revision for each in every for kept in each.kept}, reverse=True)
-
-
-def _of_other_registry(every: Sequence[ServerDeployments], domain: str) -> Iterator[MoorageError]:
-    """Yield the servers that serve a registry of another name."""
-    for each in every:
-        if there := other_domain(each.current.facts, domain):
-            yield MoorageError(
-                f"it serves {there}, but these answers are for {domain}.",
-                advice=f"Use the answers of {there}.",
-                server=each.server,
-                code="other_registry",
-            )
 
 
 def _lacking(every: Sequence[ServerDeployments], revision: int) -> Iterator[MoorageError]:

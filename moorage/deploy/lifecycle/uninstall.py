@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from moorage.answers.recorded import RecordedServer
 from moorage.deploy.events import LogLine
 from moorage.deploy.plan.store import missing_images
 from moorage.deploy.record.additions import lines_of_additions, recorded_additions
@@ -18,8 +19,11 @@ from moorage.deploy.record.deployment_json import (
     UNKNOWN_NAME,
     as_applied,
     drifted,
+    other_registries,
     recorded_digests,
+    served_domain,
 )
+from moorage.deploy.record.left_servers import uninstall_command
 from moorage.deploy.record.revisions import now, operator
 from moorage.deploy.run.payload import new_run_id, run_input
 from moorage.deploy.run.report import ServerReport
@@ -225,12 +229,14 @@ def plan_uninstall(deployment: Deployment, wish: Wish) -> UninstallPlan:
     if not facts:
         raise ServersFailed(unreached)
     there = [each for each in facts if _is_there(each)]
-    applied = [each.answers for each in map(as_applied, there) if each is not None]
-    named = deployment.answers.registry.domain
-    domain = applied[0].registry.domain if applied else named if named != UNKNOWN_NAME else ""
+    answers = deployment.answers
+    wrong = _other_registries(answers, there)
+    served = filter(None, map(served_domain, there))
+    domain = answers.registry.domain
+    domain = next(served, "") if domain == UNKNOWN_NAME else domain
     return UninstallPlan(
         domain,
-        tuple(_plan_server(deployment.answers, each, wish) for each in there),
+        tuple(_plan_server(answers, each, wish, wrong.get(each.server)) for each in there),
         unreached,
         tuple(each.server for each in facts if each not in there),
         wish,
@@ -274,7 +280,27 @@ def _is_there(facts: Facts) -> bool:
     )
 
 
-def _plan_server(answers: Answers, facts: Facts, wish: Wish) -> ServerUninstall:
+def _other_registries(answers: Answers, every: Sequence[Facts]) -> dict[str, MoorageError]:
+    """Return the errors of servers that have another registry than the answers, by label."""
+    found = {}
+    names = {each.server: served_domain(each) for each in every}
+    for error in other_registries(names, answers.registry.domain):
+        error.advice = "Uninstall the registries one after the other."
+        if answers.registry.domain != UNKNOWN_NAME:
+            error.advice = "Correct the name, or set it back if its change was not applied."
+            [server] = (each for each in answers.servers if each.host == error.server)
+            if server.connection == "ssh":
+                command = uninstall_command(RecordedServer.of(server), server.key)
+                error.advice += f" '{command}' removes what is there."
+        found[error.server or ""] = error
+    return found
+
+
+def _plan_server(
+    answers: Answers, facts: Facts, wish: Wish, wrong: MoorageError | None
+) -> ServerUninstall:
+    if wrong is not None:
+        return ServerUninstall(facts.server, facts, problem=wrong)
     applied = as_applied(facts)
     storage = (applied.answers if applied is not None else answers).storage
     folder = storage.filesystem.path if storage.driver == "filesystem" else ""
@@ -290,7 +316,7 @@ def _plan_server(answers: Answers, facts: Facts, wish: Wish) -> ServerUninstall:
     modified = tuple(path for path in drifted(facts) if path in facts.files)
     foreign = tuple(_foreign_files(facts))
     removes = (
-        *_removals(facts, applied.answers if applied else None, wish, folder),
+        *_removals(facts, wish, folder),
         *(_copied("modified", path, facts) for path in modified),
         *(_copied("foreign", path, facts) for path in foreign),
     )
@@ -356,9 +382,8 @@ def _prefix(root: str | None) -> str:
     return "/".join(filter(None, ((root or "").strip("/"), "docker/registry/")))
 
 
-def _removals(facts: Facts, applied: Answers | None, wish: Wish, folder: str) -> Iterator[Row]:
-    if applied is not None:
-        name = applied.registry.domain
+def _removals(facts: Facts, wish: Wish, folder: str) -> Iterator[Row]:
+    if name := served_domain(facts):
         yield Row("registry", "registry", f"{name} is no longer served", Level.BAD)
     users = read_user_list(facts, {}).users
     if users:

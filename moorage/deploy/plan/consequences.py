@@ -739,7 +739,7 @@ def _left_out(left: Iterable[LeftServer]) -> Iterator[Consequence]:
     """Yield the servers that leave with this apply, and those that left before."""
     for each in left:
         note = _WRITES_TO_BUCKET if each.bucket else ""
-        note += f"moorage uninstall --server {shlex.quote(each.server.destination)} removes it"
+        note += f"{each.uninstall} removes it"
         if not each.at:
             text = (
                 f"{each.label} is no longer part of the deployment: its registry keeps running, "

@@ -6,7 +6,7 @@ import contextlib
 import datetime
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,25 +111,48 @@ def other_domain(facts: Facts, domain: str) -> str:
         facts: The server's facts.
         domain: The expected name.
     """
-    recorded = line_of(deployment_record(facts).get("domain"))
-    return "" if domain in {recorded, UNKNOWN_NAME} else recorded
+    served = served_domain(facts)
+    return "" if domain in {served, UNKNOWN_NAME} else served
 
 
-def of_other_registries(names: Mapping[str, str]) -> Iterator[MoorageError]:
-    """Yield the servers that serve another registry than the first one does.
+def served_domain(facts: Facts) -> str:
+    """Return the name of a server's registry, according to its record; empty if not known.
+
+    Args:
+        facts: The server's facts.
+    """
+    if recorded := line_of(deployment_record(facts).get("domain")):
+        return recorded
+    applied = as_applied(facts)
+    return applied.answers.registry.domain if applied is not None else ""
+
+
+def other_registries(
+    names: Mapping[str, str], domain: str = UNKNOWN_NAME
+) -> tuple[MoorageError, ...]:
+    """Return an error for each server whose registry has another name than the expected one.
 
     Args:
         names: The name of each server's registry; empty for none.
+        domain: The name in the answers; by default, that of the first server is expected.
     """
-    first, domain = next(((each, name) for each, name in names.items() if name), ("", ""))
-    for server, name in names.items():
-        if name not in {"", domain}:
-            yield MoorageError(
-                f"it serves {name}, and {first} serves {domain}.",
-                advice="Name the servers of one registry.",
-                server=server,
-                code="other_registry",
-            )
+    expected, why = domain, f"these answers are for {domain}"
+    if domain == UNKNOWN_NAME:
+        first, expected = next(((each, name) for each, name in names.items() if name), ("", ""))
+        why = f"{first} serves {expected}"
+    return tuple(
+        MoorageError(
+            f"it serves {name}, but {why}.",
+            advice=f"Use the answers of {name}, or apply these first, which replaces it."
+            if expected == domain
+            else "Name the servers of one registry.",
+            fields=("registry.domain",) if expected == domain else (),
+            server=server,
+            code="other_registry",
+        )
+        for server, name in names.items()
+        if name not in {"", expected}
+    )
 
 
 def deployed_at(every: Iterable[Facts]) -> float | None:

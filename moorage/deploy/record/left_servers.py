@@ -6,6 +6,7 @@ that does not hold its pushes could delete layers that these need.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -36,6 +37,7 @@ class LeftServer:
         prefix: The prefix of its objects there.
         at: When it left, ISO 8601 in UTC; empty if the apply that takes it out is not done yet.
         by: The operator who took it out; empty likewise.
+        key: The private key file for all servers of the answers; None if there is no such file.
     """
 
     server: RecordedServer
@@ -43,6 +45,7 @@ class LeftServer:
     prefix: str = ""
     at: str = ""
     by: str = ""
+    key: str | None = None
 
     @property
     def label(self) -> str:
@@ -63,12 +66,28 @@ class LeftServer:
         return f"left this deployment{self.when}, and is not known to be uninstalled"
 
     @property
+    def uninstall(self) -> str:
+        """The command that uninstalls it."""
+        return uninstall_command(self.server, self.key)
+
+    @property
     def advice(self) -> str:
         """The commands after which the records no longer have it."""
         return (
-            f"Uninstall it: moorage uninstall --server {self.server.destination}. Then, or if it "
+            f"Uninstall it: {self.uninstall}. Then, or if it "
             f"no longer exists: moorage apply FILE --gone {self.label}."
         )
+
+
+def uninstall_command(server: RecordedServer, key: str | None) -> str:
+    """Return the command that uninstalls a server.
+
+    Args:
+        server: The server.
+        key: The operator's private key file; None for the usual ones.
+    """
+    words = ["moorage", "uninstall", "--server", server.destination]
+    return shlex.join([*words, *(["--key", key] if key is not None else [])])
 
 
 def recorded_left(facts: Facts) -> tuple[LeftServer, ...]:
@@ -177,7 +196,8 @@ def find_left(
             advice="Take it out of the answers first, or use the label that it had there.",
             code="not_left",
         )
-    return tuple(each for label, each in left.items() if label not in gone)
+    key = _shared_key(answers)
+    return tuple(replace(each, key=key) for label, each in left.items() if label not in gone)
 
 
 def remembered_left(answers: Answers, every: Iterable[Facts]) -> tuple[LeftServer, ...]:
@@ -190,7 +210,13 @@ def remembered_left(answers: Answers, every: Iterable[Facts]) -> tuple[LeftServe
     inside = members(every)
     here = {server.host for server in answers.servers}
     here |= {each.label for each in map(as_applied, inside) if each is not None}
-    return tuple(each for label, each in left_by_label(inside).items() if label not in here)
+    key, left = _shared_key(answers), left_by_label(inside)
+    return tuple(replace(each, key=key) for label, each in left.items() if label not in here)
+
+
+def _shared_key(answers: Answers) -> str | None:
+    keys = {each.key for each in answers.servers}
+    return keys.pop() if len(keys) == 1 else None
 
 
 def left_record(left: Iterable[LeftServer], at: str, by: str) -> list[dict[str, object]]:

@@ -313,11 +313,13 @@ def test_servers_that_left_are_listed_until_they_are_uninstalled(
     record["left"] = [gone, {"host": "-oProxyCommand=id"}, {"host": HOST}, "nonsense"]
     servers[HOST].files[layout.DEPLOYMENT] = json.dumps(record).encode()
 
+    text = answers_file.read_text().replace("user: root", "user: root, key: /keys/of ana")
+    answers_file.write_text(text)
     shown = moorage("status", str(answers_file)).stdout
     [left] = moorage("status", str(answers_file), "--json").json["left"]
 
     assert "! admin@two:2222  left this deployment on 2026-03-02 10:00:00 UTC, by ana" in shown
-    assert "moorage uninstall --server admin@two:2222. Then" in shown
+    assert "moorage uninstall --server admin@two:2222 --key '/keys/of ana'. Then" in shown
     assert "moorage apply FILE --gone two." in shown
     assert "\x1b" not in shown
     assert "ProxyCommand" not in shown

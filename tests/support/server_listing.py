@@ -17,6 +17,8 @@ dpkg-query -W -f 'package ${Package} ${Version} ${db:Status-Status}\\n'
 systemctl list-unit-files --no-legend --no-pager | awk '{ print "unit", $1, $2 }'
 systemctl list-units --all --type=service,timer,socket --no-legend --no-pager --plain |
     awk '$3 == "active" { print "active", $1 }'
+systemctl --failed --no-legend --no-pager --plain | awk '{ print "failed", $1 }'
+find /var/lib/systemd/timers -name 'stamp-*' -printf '%f\\n' 2>/dev/null
 getent passwd | sed 's/^/account /'
 getent group | sed 's/^/group /'
 ss -Hltn | awk '{ print "port", $4 }'
@@ -40,6 +42,7 @@ BY_SYSTEM = (
     r"path /run/.*",
     r"path /etc/(ld\.so\.cache|passwd-|group-|shadow-|gshadow-|subuid-?|subgid-?|\.pwd\.lock) ",
     r"active (apt-daily|dpkg-db|e2scrub|fstrim|man-db|logrotate|systemd|user|session|run-u).*",
+    r"stamp-(apt-daily|dpkg-db|e2scrub|fstrim|man-db|logrotate).*",
     # A userdel that is killed leaves a file named after its PID.
     r"path /etc/(passwd|group|shadow|gshadow)(\.\d+)? ",
 )
@@ -50,6 +53,7 @@ BY_PACKAGES = (
     r"package .*",
     r"unit (?!moorage).*",
     r"active (?!moorage|nginx|docker).*",
+    r"stamp-(?!moorage).*",
     r"(account|group) (docker-registry|docker)\b.*",
 )
 """What packages that stay have installed: their files, units and accounts."""

@@ -164,6 +164,7 @@ give_back_unit() {
         -) ;;
         *)
             systemctl disable -q --now "$unit" 2>/dev/null
+            systemctl reset-failed "$unit" 2>/dev/null
             say "$unit is stopped and disabled: it came with a package that Moorage installed"
             ;;
         esac
@@ -186,11 +187,22 @@ give_back_storage() {
 remove_packages() {
     [ -s removed ] || return 0
     # shellcheck disable=SC2046 # one word a package
+    units_of $(cat removed) >units.removed
+    # shellcheck disable=SC2046 # one word a package
     if apt -y purge $(cat removed); then
+        forget_units
         remove_engine_folders
     else
         printf '@warning\tthe packages could not be removed: %s\n' "$(cause <apt.log)"
     fi
+}
+
+# systemd remembers that units failed when they were stopped, and when timers ran, after these are gone.
+forget_units() {
+    while read -r unit; do
+        systemctl reset-failed "$unit" 2>/dev/null
+        case "$unit" in *.timer) rm -f "/var/lib/systemd/timers/stamp-$unit" ;; esac
+    done <units.removed
 }
 
 # The packages of container engines leave what they wrote at their start; there are no images, containers or

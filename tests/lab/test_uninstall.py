@@ -45,6 +45,9 @@ def test_a_bare_server_is_as_it_was(cli: CommandLine, server: LabServer) -> None
     assert "The registry was removed." in done.stdout
     assert "based_on" not in (cli.home / "moorage.yml").read_text()
     [copy] = server.run("find /var/backups/moorage-* -type f").stdout.split()
+    folder = copy.removesuffix("/etc/nginx/moorage/notes.conf")
+    assert f"/etc/nginx/moorage/notes.conf; a copy is kept in {folder}" in done.stderr + done.stdout
+    assert f"copies of modified and foreign files are in {folder}\n" in done.stdout
     assert (copy.rpartition("/")[2], server.read_file(copy)) == ("notes.conf", "# mine\n")
     server.run(
         "rm -r /var/backups/moorage-* /usr/local/lib/moorage/mine /var/lib/moorage/earlier/images"
@@ -112,7 +115,13 @@ def test_what_stays_can_be_removed_later(cli: CommandLine, server: LabServer) ->
     )
     assert "tls/key.pem" not in server.run("find / -xdev -path '*moorage*'").stdout
 
-    assert cli("uninstall", "moorage.yml", "--yes").code == 0
+    site = "/etc/nginx/sites-enabled/neighbour"
+    server.write_file(site, NEIGHBOUR)
+    partly = cli("uninstall", "moorage.yml", "--yes", "--packages", "--json")
+    assert partly.code == 0, partly
+    [why] = partly.result["servers"][0]["warnings"]
+    assert why.startswith("packages that stay, because nginx serves other sites: libnginx-"), why
+    server.run(f"rm {site}")
     assert server.run("ls /var/lib/moorage").stdout.split() == ["additions", "registry"]
     done = cli("uninstall", "moorage.yml", "--yes", "--images", "--packages")
 

@@ -108,6 +108,7 @@ class ServerUninstall:
         removes: What goes.
         stays: What stays, and why.
         copied: The files that others changed or added, of which a copy is kept.
+        backup: The folder for these copies.
         storage: The folder of the images; empty if they are in a bucket, or if it is not known.
         marker: The content of the folder's marker file; empty if it has none.
         wish: What goes besides the registry.
@@ -119,6 +120,7 @@ class ServerUninstall:
     removes: tuple[Row, ...] = ()
     stays: tuple[Row, ...] = ()
     copied: tuple[str, ...] = ()
+    backup: str = ""
     storage: str = ""
     marker: str = ""
     wish: Wish = Wish()
@@ -315,10 +317,11 @@ def _plan_server(
     wish = replace(wish, images=wish.images and bool(marker or there))
     modified = tuple(path for path in drifted(facts) if path in facts.files)
     foreign = tuple(_foreign_files(facts))
+    backup = time.strftime("/var/backups/moorage-%Y%m%dT%H%M%S", time.gmtime())
     removes = (
         *_removals(facts, wish, folder),
-        *(_copied("modified", path, facts) for path in modified),
-        *(_copied("foreign", path, facts) for path in foreign),
+        *(_copied("modified", path, facts, backup) for path in modified),
+        *(_copied("foreign", path, facts, backup) for path in foreign),
     )
     return ServerUninstall(
         facts.server,
@@ -326,6 +329,7 @@ def _plan_server(
         removes,
         tuple(_remains(facts, storage, folder, wish, has_marker=bool(marker))),
         modified + foreign,
+        backup,
         folder,
         marker,
         wish,
@@ -333,10 +337,10 @@ def _plan_server(
     )
 
 
-def _copied(key: str, path: str, facts: Facts) -> Row:
+def _copied(key: str, path: str, facts: Facts, backup: str) -> Row:
     is_unfinished = any(run.status is RunStatus.INTERRUPTED for run in facts.runs)
     unless = " unless the unfinished run wrote it" if is_unfinished else ""
-    return Row(key, key, f"{path}; a copy is kept{unless}", Level.WARNING)
+    return Row(key, key, f"{path}; a copy is kept in {backup}{unless}", Level.WARNING)
 
 
 def _foreign_files(facts: Facts) -> Iterator[str]:
@@ -468,7 +472,7 @@ def _payload(run_id: str, server: ServerUninstall) -> bytes:
 def _settings(server: ServerUninstall) -> Mapping[str, str]:
     return {
         "account": layout.ACCOUNT,
-        "backup": time.strftime("/var/backups/moorage-%Y%m%dT%H%M%S", time.gmtime()),
+        "backup": server.backup,
         "engine": "-",
         "images": "delete" if server.wish.images else "keep",
         "packages": "remove" if server.wish.packages else "keep",

@@ -12,6 +12,8 @@ is_installed() {
     case "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" in '' | not-installed | config-files) return 1 ;; esac
 }
 
+warn() { printf '@warning\t%s\n' "$*"; }
+
 # Whether nginx has files of others. The default site of a package that a run installed is nobody's, unless
 # it was edited.
 serves_other_sites() {
@@ -41,13 +43,13 @@ give_back_images() {
     sed -n "s/^image$tab//p" "$additions" 2>/dev/null | tac >images
     while IFS="$tab" read -r name plan_engine before loaded; do
         if ! answers "$plan_engine"; then
-            say "the image $name stays: $plan_engine does not answer"
+            warn "the image $name stays: $plan_engine does not answer"
             continue
         fi
         [ "$(image_id "$name")" = "$loaded" ] || continue
         if [ "$before" != - ] && "$plan_engine" tag "$before" "$name" 2>/dev/null; then continue; fi
         # Without force: containers can use it.
-        "$plan_engine" rmi "$name" >/dev/null 2>&1 || say "the image $name stays: something else uses it"
+        "$plan_engine" rmi "$name" >/dev/null 2>&1 || warn "the image $name stays: something else uses it"
     done <images
 }
 
@@ -66,6 +68,7 @@ has_others() {
 # Puts the packages to remove into "removed": those that runs installed and that nothing else uses.
 choose_packages() {
     true >removed
+    true >staying
     [ "$plan_packages" = remove ] || return 0
     has_packages || return 0
     if ! can_remove_packages; then
@@ -81,12 +84,25 @@ choose_packages() {
         podman | crun | conmon) if has_others podman; then why='podman has images, containers or volumes of others'; fi ;;
         esac
         if [ -n "$why" ]; then
-            say "package $package stays: $why"
+            keep_package "$package" "$why"
             continue
         fi
         printf '%s\n' "$package" >>removed
     done
     keep_needed
+    warn_of_staying
+}
+
+# keep_package PACKAGE WHY: notes that a package stays.
+keep_package() { printf '%s\t%s\n' "$2" "$1" >>staying; }
+
+# Warns of the packages that stay, a line for each reason.
+warn_of_staying() {
+    awk -F "$tab" '
+        !($1 in names) { reasons[++count] = $1; names[$1] = $2; next }
+        { names[$1] = names[$1] ", " $2 }
+        END { for (i = 1; i <= count; i++) printf "@warning\tpackages that stay, because %s: %s\n", reasons[i], names[reasons[i]] }
+    ' staying
 }
 
 # Whether a package that runs installed is there.
@@ -115,11 +131,12 @@ keep_needed() {
         true >kept
         while read -r package; do
             if apt-get -s -q purge "$package" 2>/dev/null | sed -n 's/^\(Purg\|Remv\) \([^ ]*\).*/\2/p' | grep -qxF -f others; then
-                say "package $package stays: $(tr '\n' ' ' <others)needs it"
+                keep_package "$package" "others need them ($(paste -s -d , others | sed 's/,/, /g'))"
                 printf '%s\n' "$package" >>kept
             fi
         done <removed
         if [ ! -s kept ]; then
+            while read -r package; do keep_package "$package" 'others would go with them'; done <removed
             true >removed
             return 0
         fi

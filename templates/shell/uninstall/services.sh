@@ -16,9 +16,11 @@ keep_copies() {
         if [ -L "$path" ] || [ ! -f "$path" ] || is_of_a_run "$path"; then continue; fi
         install -d -m 700 "$plan_backup" || cannot_write "$plan_backup"
         (cd / && cp -p --parents -- "${path#/}" "$plan_backup") || cannot_write "$plan_backup"
-        say "kept a copy of $path in $plan_backup"
+        say "kept a copy of $path"
     done <plan/copied
-    if [ -d "$plan_backup" ]; then sync -- "$plan_backup"; fi
+    [ -d "$plan_backup" ] || return 0
+    sync -- "$plan_backup"
+    warn "copies of modified and foreign files are in $plan_backup"
 }
 
 # is_of_a_run PATH: whether a run that was interrupted, and so did not record it, wrote a file as it is.
@@ -111,7 +113,7 @@ remove_held_images() {
     for engine in docker podman; do
         answers "$engine" || continue
         for each in $("$engine" images --format '{{.Repository}}:{{.Tag}}' | grep '^localhost/moorage-registry:'); do
-            "$engine" rmi "$each" >/dev/null 2>&1 || say "the image $each stays: something else uses it"
+            "$engine" rmi "$each" >/dev/null 2>&1 || warn "the image $each stays: something else uses it"
         done
     done
 }

@@ -56,8 +56,13 @@ def test_servers_with_a_bucket_and_certificates(
     assert "uninstalled/docker/registry/" in objects
 
     # One server: the other one serves the images, and FILE still belongs to the deployment.
-    done = call("uninstall", "moorage.yml", "--limit", first.address, "--yes", "--packages")
+    one = ("uninstall", "moorage.yml", "--limit", first.address, "--yes")
+    refused = call(*one, "--images", "--json")
+    assert refused.result["error"]["code"] == "images_in_bucket", refused
+    assert f"uninstalled, too: {second.address}" in refused.result["error"]["advice"]
+    done = call(*one, "--packages")
     assert done.code == 0, done
+    assert f"still served by {second.address}, its record has {first.address}" in done.stdout
     after = listing(first)
     assert of_moorage(after) == []
     check_same(before, after, (*BY_SYSTEM, *LEFT_BY_DEBIAN))
@@ -67,6 +72,7 @@ def test_servers_with_a_bucket_and_certificates(
 
     done = call("uninstall", "moorage.yml", "--yes")
     assert done.code == 0, done
+    assert "--gone" not in done.stdout
     assert "based_on" not in (call.home / "moorage.yml").read_text()
     assert _objects(s3) == objects
     left = second.run("find / -xdev -path '*moorage*' ! -path '/proc/*'").stdout.split()

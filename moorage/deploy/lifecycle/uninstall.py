@@ -23,7 +23,7 @@ from moorage.deploy.record.deployment_json import (
     recorded_digests,
     served_domain,
 )
-from moorage.deploy.record.left_servers import uninstall_command
+from moorage.deploy.record.left_servers import left_by_label, uninstall_command
 from moorage.deploy.record.revisions import now, operator
 from moorage.deploy.run.payload import new_run_id, run_input
 from moorage.deploy.run.report import ServerReport
@@ -143,6 +143,7 @@ class UninstallPlan:
         unreached: Why other servers cannot be read.
         empty: The servers on which there is nothing to remove.
         wish: What goes besides the registry.
+        others: The other servers of the registry, which may still serve it, by label.
     """
 
     domain: str
@@ -150,6 +151,7 @@ class UninstallPlan:
     unreached: tuple[MoorageError, ...] = ()
     empty: tuple[str, ...] = ()
     wish: Wish = Wish()
+    others: tuple[str, ...] = ()
 
     @property
     def problems(self) -> tuple[MoorageError, ...]:
@@ -158,12 +160,9 @@ class UninstallPlan:
 
     @property
     def remembered(self) -> tuple[str, ...]:
-        """The servers that the records of others still have after it, by label."""
-        records = [each for each in (as_applied(each.facts) for each in self.servers) if each]
-        labels = {each.label for each in records}
-        return tuple(
-            each.label for each in records if {server.host for server in each.servers} - labels
-        )
+        """The servers that the records of others may still have after it, by label."""
+        records = (as_applied(each.facts) for each in self.servers)
+        return tuple(each.label for each in records if each is not None and self.others)
 
     @property
     def has_changes(self) -> bool:
@@ -178,12 +177,14 @@ class UninstallReport:
     Attributes:
         servers: One report per server.
         unreached: Why other servers were left out.
-        remembered: The servers that the records of others still have, by label.
+        remembered: The servers that the records of others may still have, by label.
+        others: These others, by label.
     """
 
     servers: tuple[ServerReport, ...]
     unreached: tuple[MoorageError, ...] = ()
     remembered: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
     @property
     def advice(self) -> str:
@@ -192,8 +193,9 @@ class UninstallReport:
             return ""
         gone = " ".join(f"--gone {shlex.quote(label)}" for label in self.remembered)
         return (
-            f"The records of the other servers still have {', '.join(self.remembered)}. When their "
-            f"answers file no longer has it: moorage apply FILE {gone}"
+            f"If the registry is still served by {', '.join(self.others)}, its record has "
+            f"{', '.join(self.remembered)}. When the answers file no longer has this: "
+            f"moorage apply FILE {gone}"
         )
 
     @property
@@ -236,12 +238,16 @@ def plan_uninstall(deployment: Deployment, wish: Wish) -> UninstallPlan:
     served = filter(None, map(served_domain, there))
     domain = answers.registry.domain
     domain = next(served, "") if domain == UNKNOWN_NAME else domain
+    others = _others(answers, facts)
+    left = {label for label, each in left_by_label(there).items() if each.bucket}
+    sharing = tuple(sorted({*others} | left - _labels(facts)))
     return UninstallPlan(
         domain,
-        tuple(_plan_server(answers, each, wish, wrong.get(each.server)) for each in there),
+        tuple(_plan_server(answers, each, wish, wrong.get(each.server), sharing) for each in there),
         unreached,
         tuple(each.server for each in facts if each not in there),
         wish,
+        others,
     )
 
 
@@ -272,7 +278,7 @@ def uninstall(deployment: Deployment, plan: UninstallPlan) -> UninstallReport:
     for thread in threads:
         thread.join()
     ended = tuple(_end(deployment, run) for run in runs)
-    return UninstallReport(ended, plan.unreached, plan.remembered)
+    return UninstallReport(ended, plan.unreached, plan.remembered, plan.others)
 
 
 def _is_there(facts: Facts) -> bool:
@@ -280,6 +286,20 @@ def _is_there(facts: Facts) -> bool:
     return bool(facts.runs) or any(
         path in facts.files for path in (layout.DEPLOYMENT, layout.UNIT, layout.ADDITIONS)
     )
+
+
+def _others(answers: Answers, read: Sequence[Facts]) -> tuple[str, ...]:
+    """Return the registry's servers that were not read: those of the answers, and on record."""
+    records = [each for each in map(as_applied, read) if each is not None]
+    hosts = {server.host for each in records for server in each.servers}
+    hosts |= {each.host for each in answers.servers}
+    return tuple(sorted(hosts - _labels(read)))
+
+
+def _labels(every: Sequence[Facts]) -> set[str]:
+    """Return the labels by which servers were reached, and those on their records."""
+    records = (as_applied(each) for each in every)
+    return {each.server for each in every} | {each.label for each in records if each is not None}
 
 
 def _other_registries(answers: Answers, every: Sequence[Facts]) -> dict[str, MoorageError]:
@@ -299,7 +319,11 @@ def _other_registries(answers: Answers, every: Sequence[Facts]) -> dict[str, Moo
 
 
 def _plan_server(
-    answers: Answers, facts: Facts, wish: Wish, wrong: MoorageError | None
+    answers: Answers,
+    facts: Facts,
+    wish: Wish,
+    wrong: MoorageError | None,
+    sharing: Sequence[str],
 ) -> ServerUninstall:
     if wrong is not None:
         return ServerUninstall(facts.server, facts, problem=wrong)
@@ -309,7 +333,7 @@ def _plan_server(
     there = facts.images.get(folder)
     marker = facts.store.marker if facts.store and facts.store.folder == folder else ""
     marker = there.marker if there is not None else marker
-    problem = _problem(facts, storage, wish)
+    problem = _problem(facts, storage, wish, sharing)
     if facts.active_run is not None:
         # What is there can change.
         return ServerUninstall(facts.server, facts, problem=problem)
@@ -353,7 +377,17 @@ def _foreign_files(facts: Facts) -> Iterator[str]:
             yield path
 
 
-def _problem(facts: Facts, storage: Storage, wish: Wish) -> MoorageError | None:
+def _problem(
+    facts: Facts, storage: Storage, wish: Wish, sharing: Sequence[str]
+) -> MoorageError | None:
+    """Return why a server cannot be uninstalled.
+
+    Args:
+        facts: The server's facts.
+        storage: Where its images are.
+        wish: What goes besides the registry.
+        sharing: The other servers that may use the same bucket.
+    """
     if facts.active_run is not None:
         return MoorageError(
             f"run {facts.active_run.run_id} is in progress.",
@@ -364,11 +398,15 @@ def _problem(facts: Facts, storage: Storage, wish: Wish) -> MoorageError | None:
     if not wish.images:
         return None
     if storage.driver == "s3" and storage.s3 is not None:
+        then = (
+            f"Then delete the objects below '{_prefix(storage.s3.rootdirectory)}' with the store's "
+            "own tools, unless another registry uses them."
+        )
+        if sharing:
+            then = f"Delete nothing there before these are uninstalled, too: {', '.join(sharing)}."
         return MoorageError(
             f"the images are in the bucket {storage.s3.bucket}, which Moorage does not empty.",
-            advice="Uninstall without the images. Then delete the objects below "
-            f"'{_prefix(storage.s3.rootdirectory)}' with the store's own tools, unless another "
-            "registry uses them.",
+            advice=f"Uninstall without the images. {then}",
             server=facts.server,
             code="images_in_bucket",
         )

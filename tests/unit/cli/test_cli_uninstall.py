@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 
 import pytest
 from calls import Moorage, write_answers
 from fake_server import FakeServers, deploy
+
+from moorage.desired import layout
 
 ONE, TWO = "one.example.test", "two.example.test"
 OTHER = "other.example.test"
@@ -74,3 +77,44 @@ def test_registries_of_two_names_are_not_removed_together(
     servers[TWO].files = dict(servers[ONE].files)
     assert moorage(*BY_SERVER, "--yes").code == 0
     assert servers[ONE].runs == servers[TWO].runs == 1
+
+
+def test_others_are_named_only_if_they_may_serve(
+    moorage: Moorage, home: Path, servers: FakeServers
+) -> None:
+    both = write_answers(home / "both.yml", [ONE, TWO])
+    for host in (ONE, TWO):
+        deploy(servers[host], both)
+    refused = moorage("uninstall", str(both), "--limit", TWO, "--images", "--yes", "--json")
+    error = refused.result["error"]
+    assert error["code"] == "images_in_bucket"
+    assert f"Delete nothing there before these are uninstalled, too: {ONE}" in error["advice"]
+
+    first = moorage("uninstall", *BY_SERVER[2:], "--yes")
+    assert f"still served by {ONE}, its record has {TWO}." in first.stdout
+    assert f"moorage apply FILE --gone {TWO}" in first.stdout
+    refused = moorage("uninstall", str(both), "--images", "--yes", "--json")
+    assert "Then delete the objects" in refused.result["error"]["advice"]
+    rest = moorage("uninstall", str(both), "--yes", "--json")
+
+    assert rest.code == 0, rest
+    assert rest.result["remembered"] == []
+    assert not servers[ONE].files
+
+
+def test_a_server_that_left_uses_the_bucket(
+    moorage: Moorage, home: Path, servers: FakeServers
+) -> None:
+    both = write_answers(home / "both.yml", [ONE, TWO])
+    deploy(servers[ONE], both)
+    deploy(servers[TWO], both)
+    for host in (ONE, TWO):
+        record = json.loads(servers[host].files[layout.DEPLOYMENT])
+        record["left"] = [{"host": "three.example.test", "bucket": "images"}]
+        servers[host].files[layout.DEPLOYMENT] = json.dumps(record).encode()
+
+    refused = moorage("uninstall", str(both), "--images", "--yes", "--json")
+
+    assert "uninstalled, too: three.example.test." in refused.stdout
+    done = moorage("uninstall", str(both), "--yes", "--json")
+    assert done.result["remembered"] == []

@@ -170,7 +170,7 @@ def _show(
         for line in plan_lines(plan, with_diff=with_diff):
             output.message(*line)
         if rollback.left:
-            output.message(f"To be entered in the answers again: {', '.join(rollback.left)}.")
+            output.message(f"{rollback.left_text}.")
         if rollback.differ:
             output.message(f"Stays in the answers: {', '.join(rollback.differ)}.")
         if copy is not None:

@@ -108,8 +108,7 @@ def command(
     output.is_stream = output.as_json
     before = open_answers(output, file)
     require_confirmation(output, yes, "Add --yes to upgrade without confirmation.")
-    archive = None if image_archive is None else str(Path(image_archive).expanduser().absolute())
-    wish = Wish(image, archive, to_version)
+    wish = Wish(image, image_archive, to_version)
     answers = answers_of_upgrade(before, wish, limit)
     with open_deployment(
         output, answers, limit=limit, accepted_host_keys=accepted_host_keys

@@ -291,8 +291,7 @@ def _rollback_summary(rollback: Rollback, plan: Plan) -> list[Content]:
             text = printable(f"! {server.server}: {explain(note)}")
             lines.append(Content.styled(text, "$text-warning"))
     if rollback.left:
-        text = f"! To be entered in the answers again: {', '.join(rollback.left)}"
-        lines.append(Content.styled(printable(text), "$text-warning"))
+        lines.append(Content.styled(printable(f"! {rollback.left_text}"), "$text-warning"))
     if rollback.differ:
         text = f"Stays in the answers: {', '.join(rollback.differ)}"
         lines.append(Content(printable(text)))

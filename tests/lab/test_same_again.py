@@ -51,7 +51,7 @@ def test_one_changed_setting_changes_one_file(operator: Operator, server: LabSer
     outcome = operator.apply(answers)
 
     files = [change for change in outcome.plan.servers[0].changes if change.kind is Kind.FILE]
-    assert [change.subject for change in files] == ["/etc/moorage/registry/blue/config.yml"]
+    assert [change.subject for change in files] == ["/etc/moorage/registry/green/config.yml"]
     changed = [line for line in files[0].diff.splitlines() if line[:1] in "+-"][2:]
     assert changed == ["-  level: info", "+  level: debug"]
     assert outcome.report.is_good

@@ -211,7 +211,7 @@ def _without_passwords(answers: Mapping[str, Any]) -> Mapping[str, Any]:
         return answers
     kept = [
         {name: value for name, value in user.items() if name != "password"}
-        for user in credentials["users"]
+        for user in credentials.get("users", ())
     ]
     return {**answers, "credentials": {**credentials, "users": kept}}
 

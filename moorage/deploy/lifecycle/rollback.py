@@ -102,6 +102,14 @@ class Rollback:
         """The result of the rollback, for display."""
         return f"Rolled back to revision {self.revision}."
 
+    @property
+    def left_text(self) -> str:
+        """The answers to enter again, with the recorded paths, for display."""
+        recorded = self.kept[0].recorded.recorded.unconfirmed
+        then = {".".join(map(str, path)): line_of(value) for path, value in recorded.items()}
+        names = (f"{each} (it was {then[each]})" if then.get(each) else each for each in self.left)
+        return f"To be entered in the answers again: {', '.join(names)}"
+
     def replaced_text(self, file: str, copy: str) -> str:
         """Return that answers are replaced that were not applied yet, for display.
 

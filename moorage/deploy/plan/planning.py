@@ -217,6 +217,7 @@ def plan_state(
     writes = difference.files
     if slot_to != slot_now:
         writes = _for_other_slot(difference.files, wanted_for(slot_to), slot_to)
+        changes = [_in_slot(each, slot_to) for each in changes]
     restarts = needs_restart(facts, wanted.listens)
     nginx_change = _nginx_change(difference, writes, facts, ask, restarts=restarts)
     schedule = _schedule_change(wanted, difference, facts)
@@ -596,6 +597,14 @@ def _obsolete_files(wanted: DesiredState, facts: Facts, stays: Collection[str]) 
     for path in sorted(facts.files):
         if (path.startswith(folders) or path in singles) and path not in kept:
             yield path
+
+
+def _in_slot(change: Change, slot: Slot) -> Change:
+    """Return the change of a file with its path in a slot; one that was edited keeps its own."""
+    before = layout.slot_files(layout.other(slot))
+    if change.drift or change.subject not in before:
+        return change
+    return replace(change, subject=layout.slot_files(slot)[before.index(change.subject)])
 
 
 def _for_other_slot(

@@ -242,6 +242,18 @@ def test_one_of_two_servers_goes_back_and_the_answers_keep_what_both_share() -> 
     assert rollback.differ == ()
 
 
+def test_the_archive_of_that_time_is_named_but_not_opened() -> None:
+    def with_archive(name: str) -> Answers:
+        registry = {"runtime": "docker", "image": OLD_IMAGE, "image_archive": name}
+        return answers_of(registry={"domain": "registry.example.test"} | registry)
+
+    found = read(record_of(2), members(1, record_of(1, with_archive("images/r28.tar"))))
+    rollback = choose([found], with_archive("missing.tar"))
+    assert rollback.left == ("registry.image_archive",)
+    assert rollback.answers.registry.image_archive is None
+    assert rollback.left_text.endswith("again: registry.image_archive (it was images/r28.tar)")
+
+
 def test_a_difference_masks_secrets_and_ignores_the_slot() -> None:
     level = answers_of(
         registry={"domain": "registry.example.test", "settings": {"log": {"level": "debug"}}}

@@ -137,11 +137,16 @@ def test_a_deployed_server_needs_no_change() -> None:
 
 def test_a_changed_setting_is_written_for_the_other_slot() -> None:
     plan = _plan(_answers(settings={"log": {"level": "debug"}}), _deployed(_answers()))
-    assert _subjects(plan, Kind.FILE) == [layout.config_path("blue")]
+    assert _subjects(plan, Kind.FILE) == [layout.config_path("green")]
     assert (plan.slot_from, plan.slot_to) == ("blue", "green")
     written = {file.path for file in plan.writes}
     assert written == {*layout.slot_files("green"), layout.UPSTREAM}
     assert all(b"/run/moorage-registry/green/" in file.content for file in plan.writes)
+    # What somebody edited is named where they edited it.
+    facts, path = _deployed(_answers()), layout.config_path("blue")
+    edited = replace(facts.files[path], content=b"edited\n")
+    plan = _plan(_answers(), replace(facts, files=facts.files | {path: edited}))
+    assert _subjects(plan, Kind.FILE) == [path]
 
 
 def test_a_server_on_ports_is_converted_by_a_switch() -> None:

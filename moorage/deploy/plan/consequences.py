@@ -163,10 +163,11 @@ def find_consequences(
         outside: The facts of servers that the apply leaves as they are.
     """
     found: list[Consequence] = [*others]
+    known = {(each.code, server) for each in found for server in each.servers}
     for facts in every:
         server = _Server(facts, _recorded(facts), answers.for_server(facts.server), materials)
         for find in (_name, _port, _storage, _certificate, _modes, _version, _renamed):
-            found += find(server)
+            found += (each for each in find(server) if (each.code, facts.server) not in known)
     shared = (*every, *outside)
     if changes_users:
         found += _users(answers, materials, every, shared)

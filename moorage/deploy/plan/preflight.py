@@ -230,12 +230,12 @@ def run_going_on(facts: Facts) -> Iterator[MoorageError]:
         facts: The server's facts.
     """
     if facts.active_run is not None:
-        step = facts.active_run.step
+        step = step_title(facts.active_run.step).lower()
+        waits = ": it waits for the other servers" * (facts.active_run.step == "staged")
         yield problem_on(
             facts,
             "run_going_on",
-            f"run {facts.active_run.run_id} is in progress ({step_title(step).lower()}"
-            f"{': it waits for the other servers' * (step == 'staged')}).",
+            f"run {facts.active_run.run_id} is in progress{f' ({step}{waits})' * bool(step)}.",
             "Wait until it ends, or follow it with: moorage status FILE --follow.",
         )
 

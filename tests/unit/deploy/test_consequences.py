@@ -454,6 +454,13 @@ def test_another_image_of_the_same_version_is_a_consequence() -> None:
     )
 
 
+def test_a_version_that_is_known_exactly_is_named_once() -> None:
+    there = deployed(answers(registry={"domain": DOMAIN, "version": "3"}))
+    now = answers(registry={"domain": DOMAIN})
+    exact = Consequence(Code.REGISTRY_VERSION, "From 3.0.0 to 2.8.2.", servers=(there.server,))
+    assert find_consequences(now, materials(), [there], [exact]) == (exact,)
+
+
 def test_a_removed_or_renamed_server_is_a_consequence() -> None:
     second = {"host": "two", "user": "root", "port": 2222}
     two = answers(servers=[{"host": "one"}, second], storage=S3)

@@ -225,6 +225,9 @@ def test_a_run_in_progress_blocks_the_next_one() -> None:
     [problem] = _plan(_answers(), replace(_deployed(_answers()), runs=(going_on,))).problems
     assert problem.code == "run_going_on"
     assert "packages" in problem.message
+    going_on = replace(going_on, step="")
+    [problem] = _plan(_answers(), replace(_deployed(_answers()), runs=(going_on,))).problems
+    assert problem.message == "run 20260101T000000000-ab12 is in progress."
 
 
 def test_ports_in_use_by_other_programs_are_problems() -> None:

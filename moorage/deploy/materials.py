@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from moorage.answers.resolve import pulls_image
 from moorage.answers.secrets import Generated, Hash, PasswordReference, Secret, SecretReference
 from moorage.answers.ssl import acme_references
 from moorage.deploy.certificates import ca
+from moorage.deploy.image_archive import read_archive
 from moorage.deploy.plan.platform import scheme_for
 from moorage.deploy.record.left_servers import read_user_lists
 from moorage.deploy.run.hooks import read_scripts
@@ -24,7 +24,7 @@ from moorage.desired.registry import read_http_secret
 from moorage.desired.state import Materials
 from moorage.desired.users import RegistryUser, user_files
 from moorage.errors import AnswersError, Problem
-from moorage.local_file import LocalFileError, open_file, read_file
+from moorage.local_file import LocalFileError, read_file
 from moorage.registry_keys import secret_fault
 from moorage.servers.facts import Facts
 from moorage.users.on_servers import USER_FILES, UserList, latest_users
@@ -69,6 +69,7 @@ def gather(
         AnswersError: A certificate, key, hook, image archive or password cannot be used.
     """
     resolved = _resolve_all(answers, resolve)
+    archive = read_archive(answers)
     current = latest_users(read_user_lists(facts))
     users, generated, weak = _users(answers, current, resolve, verify, scheme_for(facts))
     changes_users = current is None or frozenset(users) != frozenset(current.users)
@@ -90,7 +91,8 @@ def gather(
         weak_passwords=weak,
         hooks=read_scripts(answers),
         new_store_id=secrets.token_hex(8),
-        image_archive_digest=archive_digest(answers),
+        image_archive_digest=archive.digest if archive is not None else None,
+        image_archive_names=archive.names if archive is not None else None,
     )
 
 
@@ -291,23 +293,6 @@ def _issued(
         keep = partial(ca.keep, wanted.name, domain, authority)
     issued = authority.issue(domain, passphrase)
     return _Certificate(issued.certificate, issued.key, authority.certificate_pem, keep, creates)
-
-
-def archive_digest(answers: Answers) -> str | None:
-    """Return the SHA-256 of the image archive; None if there is none, or no server uses it.
-
-    Raises:
-        AnswersError: It cannot be read.
-    """
-    archive = answers.registry.image_archive
-    runtimes = {answers.for_server(server.host).registry.runtime for server in answers.servers}
-    if archive is None or runtimes == {"package"}:
-        return None
-    try:
-        with open_file(archive) as content:
-            return hashlib.file_digest(content, "sha256").hexdigest()
-    except LocalFileError as error:
-        raise AnswersError([error.problem(("registry", "image_archive"))]) from None
 
 
 def _read(name: str, *path: str) -> bytes:

@@ -17,6 +17,7 @@ from moorage.desired.acme import (
     certificate_order,
 )
 from moorage.desired.collect import collect_files, is_scheduled
+from moorage.desired.image_names import host_of
 from moorage.desired.inherited import undo
 from moorage.desired.layout import Slot
 from moorage.desired.limits import most_pulls
@@ -533,6 +534,7 @@ def _image(answers: Answers, materials: Materials) -> Image | None:
         name=registry.image,
         archive=registry.image_archive,
         archive_digest=materials.image_archive_digest if registry.image_archive else None,
+        archive_names=materials.image_archive_names if registry.image_archive else None,
         login=_image_login(registry, materials),
     )
 
@@ -542,9 +544,7 @@ def _image_login(registry: Registry, materials: Materials) -> bytes | None:
     password = materials.secrets.get("registry.image_login.password")
     if registry.image_login is None or password is None:
         return None
-    first, slash, _ = registry.image.partition("/")
-    is_host = slash and ("." in first or ":" in first or first == "localhost")
-    hosts = [first] if is_host else ["docker.io"]
+    hosts = [host_of(registry.image) or "docker.io"]
     if hosts == ["docker.io"]:
         # Docker's name for the same.
         hosts.append("https://index.docker.io/v1/")

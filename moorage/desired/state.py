@@ -91,6 +91,7 @@ class Materials:
         addresses: The addresses at which servers reach each other, by label, if they need to.
         new_store_id: The marker for an images folder that has none yet.
         image_archive_digest: The SHA-256 of registry.image_archive, if there is one.
+        image_archive_names: The names of its images; None if only the container engine can tell.
         keep: Saves what was created for these materials on this machine; called before a run.
     """
 
@@ -111,6 +112,7 @@ class Materials:
     addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     new_store_id: str = ""
     image_archive_digest: str | None = None
+    image_archive_names: tuple[str, ...] | None = None
     keep: Callable[[], None] | None = field(default=None, repr=False)
 
 
@@ -196,6 +198,7 @@ class Image:
         name: The image's name and tag or digest.
         archive: A local archive to upload to the server, or None to pull.
         archive_digest: The archive's SHA-256, or None.
+        archive_names: The names of the images in the archive; None if only the engine can tell.
         login: The engine's configuration file with a login for the image's registry, or None.
     """
 
@@ -203,6 +206,7 @@ class Image:
     name: str
     archive: str | None = None
     archive_digest: str | None = None
+    archive_names: tuple[str, ...] | None = None
     login: bytes | None = field(default=None, repr=False, compare=False)
 
 

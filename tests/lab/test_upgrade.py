@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
+import tarfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -308,7 +310,11 @@ RELEASES = {REGISTRY_TAG: "registry_image", REGISTRY_3_TAG: "registry_3_image"}
     ],
 )
 def test_images_are_upgraded_and_back_under_load(
-    runtime: str, call: CommandLine, server: LabServer, request: pytest.FixtureRequest
+    runtime: str,
+    call: CommandLine,
+    server: LabServer,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
 ) -> None:
     archives = {tag: f"{name}.tar" for tag, name in RELEASES.items()}
     for tag, name in RELEASES.items():
@@ -324,6 +330,17 @@ def test_images_are_upgraded_and_back_under_load(
     client = call.operator.client(server, PASSWORD)
     digest = push_image(client, "team/app", "1")
     text = (call.home / "moorage.yml").read_text()
+
+    # As "docker save" names it.
+    archives[REGISTRY_3_TAG] = _renamed(
+        archives[REGISTRY_3_TAG], tmp_path, REGISTRY_3_TAG.removeprefix("docker.io/library/")
+    )
+    other = ("--image", "registry:3.0.0", "--image-archive", str(archives[REGISTRY_3_TAG]))
+    refused = call("upgrade", "moorage.yml", "--yes", *other)
+    assert refused.code == 1, refused.stdout + refused.stderr
+    holds = f"holds {REGISTRY_3_TAG.removeprefix('docker.io/library/')}, not registry:3.0.0"
+    assert holds in refused.stderr
+    assert len(server.run("ls /var/lib/moorage/runs").stdout.split()) == 1
 
     for number, tag in enumerate((REGISTRY_3_TAG, REGISTRY_TAG), start=2):
         image = ("--image", tag, "--image-archive", archives[tag])
@@ -341,6 +358,8 @@ def test_images_are_upgraded_and_back_under_load(
         assert written == expected.replace(f"based_on: {number - 1}", f"based_on: {number}")
         text = written
         assert call("plan", "moorage.yml", "--detailed-exitcode").code == 0
+    names = server.run([runtime, "images", "--format", "{{.Repository}}"]).stdout
+    assert "localhost/registry" not in names.splitlines()
     # A tag that somebody moves changes nothing; the plan says so.
     server.run([runtime, "tag", REGISTRY_3_TAG, REGISTRY_TAG])
     planned = call("plan", "moorage.yml", "--detailed-exitcode")
@@ -353,6 +372,22 @@ def test_images_are_upgraded_and_back_under_load(
     server.crash()
     server.start()
     wait_until(lambda: pulls(client, "team/app", digest))
+
+
+def _renamed(archive: Path, folder: Path, name: str) -> Path:
+    """Return a copy of an image archive in which the image has another name."""
+    target = folder / "renamed.tar"
+    with tarfile.open(archive) as old, tarfile.open(target, "w") as new:
+        for member in old:
+            content = old.extractfile(member)
+            data = content.read() if content is not None else b""
+            if member.name == "manifest.json":
+                data = json.dumps(
+                    [each | {"RepoTags": [name]} for each in json.loads(data)]
+                ).encode()
+            member.size = len(data)
+            new.addfile(member, io.BytesIO(data))
+    return target
 
 
 STEPS = (

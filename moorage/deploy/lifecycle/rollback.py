@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from moorage.answers.model import Answers
 from moorage.answers.secrets import Secret
 from moorage.deploy.deployment import Deployment
+from moorage.deploy.image_archive import read_archive
 from moorage.deploy.images.retention_preview import find_removals
 from moorage.deploy.lifecycle.kept import (
     CERTIFICATE,
@@ -23,7 +24,6 @@ from moorage.deploy.lifecycle.kept import (
     deployment_not_kept,
     no_deployment_before,
 )
-from moorage.deploy.materials import archive_digest
 from moorage.deploy.plan.consequences import (
     Code,
     Consequence,
@@ -173,7 +173,8 @@ def _without_other_archive(
         return answers, ()
     known = {recorded_digests(each.facts).get("image_archive") for each in kept}
     try:
-        if archive_digest(answers) in known | {None}:
+        archive = read_archive(answers)
+        if archive is None or archive.digest in known:
             return answers, ()
     except AnswersError:  # the file is gone
         pass

@@ -23,6 +23,7 @@ from moorage.deploy.plan.plan import (
 )
 from moorage.deploy.plan.platform import platform_of, web_group_of
 from moorage.deploy.plan.preflight import (
+    find_archive_problems,
     find_notes,
     find_problems,
     find_version_problems,
@@ -231,7 +232,7 @@ def plan_state(
     before = [change_of(each) for each in hooks if each.moment == "before_apply"]
     after = [change_of(each) for each in hooks if each.moment == "after_apply"]
     blocking = draining(facts, slot_to) if slot_to != slot_from else None
-    unfit = list[MoorageError]()
+    unfit = list(find_archive_problems(wanted, facts)) if difference.load_image else []
     if slot_to != slot_from and restores is None:
         version = version_ahead(wanted, facts, takes=difference.takes, target=target)
         unfit += find_version_problems(wanted, facts, version, takes=bool(difference.takes))

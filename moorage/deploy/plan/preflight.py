@@ -11,14 +11,15 @@ from moorage.deploy.plan.other_sites import find_neighbour_notes, find_neighbour
 from moorage.deploy.plan.problem import problem_on
 from moorage.deploy.plan.programs import PACKAGE, program_of, why_repair
 from moorage.deploy.plan.web_server import BY_HAND, NGINX_FILES, masked_units, nginx_problems
-from moorage.deploy.record.deployment_json import active_slot
+from moorage.deploy.record.deployment_json import active_slot, line_of
 from moorage.desired import layout
+from moorage.desired.image_names import name_in_archive
 from moorage.desired.state import DesiredState, Package
 from moorage.errors import MoorageError, Note
 from moorage.registry_keys import VERSIONS, version_of
 from moorage.registry_keys.words import list_words
 from moorage.servers.facts import Facts
-from moorage.servers.run_results import describe_reason
+from moorage.servers.run_results import REASONS, describe_reason
 
 _SUPPORTED = {("debian", "12"), ("debian", "13")}
 _TOO_OLD = {("debian", "11"): "2.7.1", ("ubuntu", "20.04"): "2.7.1"}
@@ -172,6 +173,23 @@ def find_version_problems(
         advice,
         ("registry.version",),
     )
+
+
+def find_archive_problems(wanted: DesiredState, facts: Facts) -> Iterator[MoorageError]:
+    """Yield the problem that the archive to load does not have the image.
+
+    Args:
+        wanted: The server's desired state.
+        facts: The server's facts.
+    """
+    image = wanted.image
+    if image is None or image.archive_names is None or "@" in image.name:
+        return
+    if not name_in_archive(image.name, image.archive_names):
+        code = "image_not_in_archive"
+        holds = ", ".join(map(line_of, image.archive_names)) or "no image with a name"
+        message = describe_reason(code, [holds, image.name]) + "."
+        yield problem_on(facts, code, message, REASONS[code].advice, REASONS[code].fields)
 
 
 def version_not_supported(version: str, server: str) -> MoorageError:

@@ -21,7 +21,8 @@ from moorage.deploy.record.additions import ADDED_BY_RUNS, lines_of_additions
 from moorage.deploy.record.deployment_json import recorded_digests
 from moorage.desired import layout
 from moorage.desired.build import prove_script
-from moorage.desired.state import Listen
+from moorage.desired.image_names import name_in_archive, name_once_loaded
+from moorage.desired.state import Image, Listen
 from moorage.local_file import open_file
 from templates.load import shell_scripts
 
@@ -196,6 +197,12 @@ def _login(login: Login | None) -> dict[str, bytes]:
     return {"login": encoded, "login-name": user.encode()}
 
 
+def _loaded_name(image: Image | None) -> str:
+    """Return under which other name the engine has an image, once it has loaded the archive."""
+    archived = name_in_archive(image.name, image.archive_names or ()) if image else ""
+    return name_once_loaded(image.engine, image.name, archived) if image and archived else ""
+
+
 def _lines(lines: Iterator[str]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
@@ -234,6 +241,7 @@ def _settings(plan: ServerPlan, record: Mapping[str, object], timing: Timing) ->
         "version": wanted.version,
         "engine": wanted.image.engine if wanted.image else "-",
         "image": wanted.image.name if wanted.image else "-",
+        "loaded_image": _loaded_name(wanted.image) or "-",
         "load_image": flag(plan.load_image),
         "mask_packaged_registry": flag(plan.masks_packaged_registry),
         "takes_over_packaged_registry": flag(plan.takes_over_packaged_registry),

@@ -2,8 +2,8 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2154 # variables are shared with run.sh
 
-# The image ID of the name before the run loads another one.
-image_before=
+# The image IDs of the name, and of the one that the archive has, before the run loads another one.
+image_before='' loaded_before=''
 
 install_packages() {
     configure_registry
@@ -84,6 +84,7 @@ load_image() {
     if [ "$plan_engine" = docker ]; then start_docker; fi
     read_image "$plan_image" || fail image_state_unknown "$plan_engine"
     image_before=$image
+    if [ "$plan_loaded_image" != - ]; then loaded_before=$(image_id "$plan_loaded_image"); fi
     changes_image=yes
     if [ -e image.tar ]; then
         if ! "$plan_engine" load -q -i image.tar >load.log 2>&1; then
@@ -140,6 +141,16 @@ read_image() {
     image=$(image_id "$1") || image=
 }
 
+# Gives the image of the archive the name that it has here, and takes away the one under which the engine loaded it.
+rename_loaded() {
+    answer=$("$plan_engine" tag "$plan_loaded_image" "$plan_image" 2>&1) || fail image_not_loaded "$answer"
+    if [ -n "$loaded_before" ]; then
+        "$plan_engine" tag "$loaded_before" "$plan_loaded_image"
+    else
+        "$plan_engine" rmi "$plan_loaded_image" >/dev/null 2>&1
+    fi
+}
+
 # Check what the archive contained, because an image of that name can have existed before.
 check_loaded() {
     read_image "$plan_image" || fail image_state_unknown "$plan_engine"
@@ -147,6 +158,7 @@ check_loaded() {
     loaded=
     for name in $(sed -n 's/^Loaded image\((s)\)\{0,1\}\( ID\)\{0,1\}: //p' load.log | tr ',' ' '); do
         if [ "$(image_id "$name")" = "$expected" ]; then return 0; fi
+        if [ "$name" = "$plan_loaded_image" ]; then rename_loaded && return 0; fi
         loaded="$loaded${loaded:+, }$name"
     done
     fail image_not_in_archive "${loaded:-no image}" "$plan_image"

@@ -157,8 +157,8 @@ check_loaded() {
     expected=$image
     loaded=
     for name in $(sed -n 's/^Loaded image\((s)\)\{0,1\}\( ID\)\{0,1\}: //p' load.log | tr ',' ' '); do
-        if [ "$(image_id "$name")" = "$expected" ]; then return 0; fi
         if [ "$name" = "$plan_loaded_image" ]; then rename_loaded && return 0; fi
+        if [ "$(image_id "$name")" = "$expected" ]; then return 0; fi
         loaded="$loaded${loaded:+, }$name"
     done
     fail image_not_in_archive "${loaded:-no image}" "$plan_image"

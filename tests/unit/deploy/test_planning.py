@@ -373,3 +373,20 @@ def test_a_weak_password_is_noted_in_the_plan() -> None:
     assert [str(note) for note in plan.notes if note.code == "weak_password"] == [
         "The password of ana is easy to guess. Use another one, or let Moorage generate it."
     ]
+
+
+def test_an_archive_without_the_image_is_a_problem_before_it_is_sent() -> None:
+    answers = _answers(runtime="podman", image="registry:3.0.0", image_archive="/srv/registry.tar")
+    for names, codes in (
+        (("registry:3.1.1",), ["image_not_in_archive"]),
+        ((), ["image_not_in_archive"]),
+        (("docker.io/library/registry:3.0.0",), []),
+        (None, []),
+    ):
+        materials = replace(MATERIALS, image_archive_digest="d", image_archive_names=names)
+        problems = plan_server(answers, materials, _bare()).problems
+        assert [each.code for each in problems] == codes
+        assert all("not registry:3.0.0" in each.message for each in problems)
+    # It is there, and stays.
+    deployed = plan_server(answers, materials, _deployed(answers))
+    assert not deployed.load_image or deployed.problems == ()

@@ -93,7 +93,7 @@ def test_a_rollback_restores_the_image_even_if_the_engine_does_not_always_answer
         (tmp_path / "image").write_text(before)
     script = f"""
         . {SCRIPTS}/packages.sh
-        plan_engine=engine plan_image=registry:2 is_rolled_back=yes remaining=
+        plan_engine=engine plan_image=registry:2 plan_loaded_image=- is_rolled_back=yes remaining=
         exec 3>&1
         fail() {{ echo "$1" >&3; restore_image; remove_image; exit; }}
         load_image >/dev/null

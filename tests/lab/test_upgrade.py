@@ -314,7 +314,6 @@ def test_images_are_upgraded_and_back_under_load(
     call: CommandLine,
     server: LabServer,
     request: pytest.FixtureRequest,
-    tmp_path: Path,
 ) -> None:
     archives = {tag: f"{name}.tar" for tag, name in RELEASES.items()}
     for tag, name in RELEASES.items():
@@ -332,14 +331,12 @@ def test_images_are_upgraded_and_back_under_load(
     text = (call.home / "moorage.yml").read_text()
 
     # As "docker save" names it.
-    archives[REGISTRY_3_TAG] = _renamed(
-        archives[REGISTRY_3_TAG], tmp_path, REGISTRY_3_TAG.removeprefix("docker.io/library/")
-    )
-    other = ("--image", "registry:3.0.0", "--image-archive", str(archives[REGISTRY_3_TAG]))
+    saved = REGISTRY_3_TAG.removeprefix("docker.io/library/")
+    archives[REGISTRY_3_TAG] = _renamed(call.home / archives[REGISTRY_3_TAG], saved)
+    other = ("--image", "registry:3.0.0", "--image-archive", archives[REGISTRY_3_TAG])
     refused = call("upgrade", "moorage.yml", "--yes", *other)
     assert refused.code == 1, refused.stdout + refused.stderr
-    holds = f"holds {REGISTRY_3_TAG.removeprefix('docker.io/library/')}, not registry:3.0.0"
-    assert holds in refused.stderr
+    assert f"holds {saved}, not registry:3.0.0" in refused.stderr
     assert len(server.run("ls /var/lib/moorage/runs").stdout.split()) == 1
 
     for number, tag in enumerate((REGISTRY_3_TAG, REGISTRY_TAG), start=2):
@@ -374,9 +371,9 @@ def test_images_are_upgraded_and_back_under_load(
     wait_until(lambda: pulls(client, "team/app", digest))
 
 
-def _renamed(archive: Path, folder: Path, name: str) -> Path:
-    """Return a copy of an image archive in which the image has another name."""
-    target = folder / "renamed.tar"
+def _renamed(archive: Path, name: str) -> str:
+    """Copy an image archive, and rename its image; return the name of the copy."""
+    target = archive.with_name("renamed.tar")
     with tarfile.open(archive) as old, tarfile.open(target, "w") as new:
         for member in old:
             content = old.extractfile(member)
@@ -387,7 +384,7 @@ def _renamed(archive: Path, folder: Path, name: str) -> Path:
                 ).encode()
             member.size = len(data)
             new.addfile(member, io.BytesIO(data))
-    return target
+    return target.name
 
 
 STEPS = (

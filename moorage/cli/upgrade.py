@@ -104,6 +104,8 @@ def command(
 
     if image is not None and to_version is not None:
         raise WrongUsageError("Choose either --image or --to-version.")
+    if to_version is not None and not to_version.strip():
+        raise WrongUsageError("--to-version is empty. Name a version, such as 2.8.3.")
     output = output_of(context)
     output.is_stream = output.as_json
     before = open_answers(output, file)

@@ -44,6 +44,7 @@ fi
 
 staging=$(mktemp -d /tmp/moorage-failover.XXXXXX)
 trap 'rm -rf "$staging"' EXIT
+trap 'exit 1' HUP INT TERM PIPE
 tar -xf - --no-same-owner -C "$staging"
 check='import sys, ssl, json, asyncio; sys.exit(sys.version_info < (3, 11))'
 if ! /usr/bin/python3 -c "$check" >/dev/null 2>&1; then

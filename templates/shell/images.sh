@@ -15,6 +15,7 @@ IFS= read -r root
 cd -- "$root/docker/registry/v2" 2>/dev/null || exit 3
 work=$(mktemp -d "${TMPDIR:-/run}/moorage-images.XXXXXX") || exit 4
 trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM PIPE
 cat >"$work/known"
 
 # A file that vanishes meanwhile is no error, nor is the folder of an upload, a tag, a link or a blob, which the

@@ -17,6 +17,7 @@ IFS= read -r login
 tab=$(printf '\t')
 work=$(mktemp -d) && cd "$work" || exit 1
 trap 'cd / && rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM PIPE
 
 apt() {
     timeout 300 apt-get -q -o Acquire::Retries=2 -o Acquire::Retries::Delay=false -o Acquire::http::Timeout=20 \

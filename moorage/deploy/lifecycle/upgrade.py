@@ -296,9 +296,11 @@ def targets_of(
             continue
         try:
             targets[facts.server] = target = _target(offer, wish)
-            if PACKAGE in facts.held and facts.packages.get(PACKAGE) != target.version:
+            installed = facts.packages.get(PACKAGE)
+            if PACKAGE in facts.held and installed != target.version:
+                what = f"is kept at {installed}" if installed else "is kept from being installed"
                 raise MoorageError(
-                    f"{PACKAGE} has to be installed but is on hold.",
+                    f"{PACKAGE} {what}, because it is on hold.",
                     advice=f"Release it on the server: apt-mark unhold {PACKAGE}",
                     code="on_hold",
                 )

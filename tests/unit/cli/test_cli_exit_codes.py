@@ -120,6 +120,7 @@ def test_1_when_the_operator_says_no(
         [],
         ["moorage.yml"],
         ["missing.yml"],
+        ["upgrade", "moorage.yml", "--to-version=", "--yes"],
     ],
 )
 def test_2_on_wrong_usage(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from lab.network import remove_network
 from lab.nspawn import release_machine
@@ -64,18 +66,26 @@ def _remove_abandoned_snapshots(folder: LabFolder, in_use: bool) -> None:
 
 
 def _drop_dead_leases(folder: LabFolder) -> None:
-    for path in folder.leases.glob("*.json"):
-        started = json.loads(path.read_text(encoding="utf-8"))["started"]
-        if not ProcessIdentity(int(path.stem), started).is_alive():
-            path.unlink()
+    for path, lease in _records(folder.leases):
+        if not ProcessIdentity(int(path.stem), lease["started"]).is_alive():
+            path.unlink(missing_ok=True)
 
 
 def _stop_abandoned_services(folder: LabFolder) -> None:
-    for path in folder.services.glob("*.json"):
-        service = json.loads(path.read_text(encoding="utf-8"))
+    for path, service in _records(folder.services):
         if not ProcessIdentity(*service["owner"]).is_alive():
             ProcessIdentity(*service["process"]).kill()
-            path.unlink()
+            path.unlink(missing_ok=True)
+
+
+def _records(folder: Path) -> Iterator[tuple[Path, Any]]:
+    """Yield the records in a folder, which their owners can remove at any time."""
+    for path in folder.glob("*.json"):
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            continue
+        yield path, record
 
 
 def _remove_stray_namespaces(folder: LabFolder) -> None:

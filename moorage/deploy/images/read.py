@@ -18,7 +18,6 @@ from moorage.deploy.record.deployment_json import (
     UNKNOWN_NAME,
     other_registries,
     recorded_on,
-    served_domain,
 )
 from moorage.desired import layout
 from moorage.desired.registry import read_s3_keys
@@ -186,8 +185,7 @@ def _find_store(
     if not reached:
         raise ServersFailed(unreached)
     stores = [(facts, recorded_on(facts).answers.storage) for facts in reached]
-    names = {each.server: served_domain(each) for each in reached}
-    for problem in other_registries(names, deployment.answers.registry.domain):
+    for problem in other_registries(reached, deployment.answers.registry.domain):
         raise problem
     storage = stores[0][1]
     places = {_store(facts, storage): facts.server for facts, storage in stores}

@@ -16,7 +16,7 @@ from moorage.deploy.lifecycle.kept import (
 from moorage.deploy.lifecycle.rollback import for_slot, revisions_kept
 from moorage.deploy.plan.plan import Change, Kind
 from moorage.deploy.plan.planning import masked_pair
-from moorage.deploy.record.deployment_json import other_registries, served_domain
+from moorage.deploy.record.deployment_json import other_registries
 from moorage.deploy.record.revisions import Change as Revised
 from moorage.deploy.record.revisions import revision_of
 from moorage.desired import layout
@@ -110,8 +110,7 @@ def compare(
         MoorageError: There are no two deployments.
         ServersFailed: A server does not keep one of them, or serves another registry.
     """
-    names = {each.server: served_domain(each.current.facts) for each in every}
-    if others := other_registries(names):
+    if others := other_registries(each.current.facts for each in every):
         raise ServersFailed(others)
     currents = {each.current.revision for each in every}
     latest = max(revision_of(each.current.facts).number for each in every)

@@ -16,7 +16,7 @@ from functools import cached_property
 from moorage.deploy.deployment import Deployment
 from moorage.deploy.events import LogLine, StepBegan, ending_in_words
 from moorage.deploy.images.summary import ImagesSummary, read_numbers, read_summary
-from moorage.deploy.record.deployment_json import UNKNOWN_NAME, line_of, other_registries
+from moorage.deploy.record.deployment_json import UNKNOWN_NAME, line_of, other_names
 from moorage.deploy.record.revisions import NO_CHANGE, Change, Revision, revision_in
 from moorage.deploy.status.status import how_it_ended
 from moorage.errors import MoorageError
@@ -268,7 +268,7 @@ def read_history(deployment: Deployment) -> History:
         except MoorageError as error:
             left_out.append(error)
     if deployment.answers.registry.domain == UNKNOWN_NAME:
-        others = other_registries({name: each.domain for name, each in found.items()})
+        others = other_names({name: each.domain for name, each in found.items()})
         left_out += others
         found = {name: each for name, each in found.items()
                  if name not in {error.server for error in others}}  # fmt: skip

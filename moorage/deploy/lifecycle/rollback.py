@@ -45,7 +45,6 @@ from moorage.deploy.record.deployment_json import (
     line_of,
     other_registries,
     recorded_digests,
-    served_domain,
 )
 from moorage.deploy.record.left_servers import find_left, read_user_lists
 from moorage.deploy.record.merge import (
@@ -133,8 +132,7 @@ def choose(every: Sequence[ServerDeployments], answers: Answers, to: int | None 
         ServersFailed: A server does not keep that deployment.
         MoorageError: There is none, or its answers cannot be used.
     """
-    names = {each.server: served_domain(each.current.facts) for each in every}
-    if others := other_registries(names, answers.registry.domain):
+    if others := other_registries((each.current.facts for each in every), answers.registry.domain):
         raise ServersFailed(others)
     current = max(each.current.revision for each in every)
     revisions = revisions_kept(every)

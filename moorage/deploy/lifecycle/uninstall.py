@@ -305,8 +305,7 @@ def _labels(every: Sequence[Facts]) -> set[str]:
 def _other_registries(answers: Answers, every: Sequence[Facts]) -> dict[str, MoorageError]:
     """Return the errors of servers that have another registry than the answers, by label."""
     found = {}
-    names = {each.server: served_domain(each) for each in every}
-    for error in other_registries(names, answers.registry.domain):
+    for error in other_registries(every, answers.registry.domain):
         error.advice = "Uninstall the registries one after the other."
         if answers.registry.domain != UNKNOWN_NAME:
             error.advice = "Correct the name, or set it back if its change was not applied."

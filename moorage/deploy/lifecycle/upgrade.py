@@ -12,7 +12,7 @@ from moorage.deploy.deployment import Deployment
 from moorage.deploy.plan.plan import Plan, ServerPlan
 from moorage.deploy.plan.preflight import version_not_supported
 from moorage.deploy.plan.programs import PACKAGE, Target, runs_now
-from moorage.deploy.record.deployment_json import line_of, other_registries, served_domain
+from moorage.deploy.record.deployment_json import line_of, other_registries
 from moorage.errors import MoorageError, Note, ServersFailed
 from moorage.registry_keys import VERSIONS, registry_version, version_of
 from moorage.servers.facts import Facts
@@ -180,8 +180,7 @@ def plan_upgrade(deployment: Deployment, facts: Sequence[Facts], wish: Wish) -> 
         MoorageError: A server cannot be asked, or cannot get it, or has another registry; or the
             answers were not applied yet and a new user would get a password.
     """
-    names = {each.server: served_domain(each) for each in facts}
-    if others := other_registries(names, deployment.answers.registry.domain):
+    if others := other_registries(facts, deployment.answers.registry.domain):
         raise ServersFailed(others)
     offers = find_offers(deployment, deployment.plan_from(facts, reads_images=False), wish)
     targets = targets_of(facts, offers, wish)

@@ -128,9 +128,19 @@ def served_domain(facts: Facts) -> str:
 
 
 def other_registries(
-    names: Mapping[str, str], domain: str = UNKNOWN_NAME
+    every: Iterable[Facts], domain: str = UNKNOWN_NAME
 ) -> tuple[MoorageError, ...]:
     """Return an error for each server whose registry has another name than the expected one.
+
+    Args:
+        every: The servers' facts.
+        domain: The name in the answers; by default, that of the first server is expected.
+    """
+    return other_names({each.server: served_domain(each) for each in every}, domain)
+
+
+def other_names(names: Mapping[str, str], domain: str = UNKNOWN_NAME) -> tuple[MoorageError, ...]:
+    """Return the errors of :func:`other_registries`, from names that are known.
 
     Args:
         names: The name of each server's registry; empty for none.

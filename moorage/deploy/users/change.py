@@ -15,7 +15,7 @@ from moorage.deploy.plan.managed_files import misplaced_files
 from moorage.deploy.plan.plan import ServerPlan
 from moorage.deploy.plan.planning import plan_users
 from moorage.deploy.plan.platform import scheme_for
-from moorage.deploy.record.deployment_json import active_slot, other_registries, served_domain
+from moorage.deploy.record.deployment_json import active_slot, other_registries
 from moorage.deploy.record.left_servers import read_user_lists
 from moorage.deploy.record.record import record_of_undone_users, record_of_users
 from moorage.deploy.record.revisions import (
@@ -163,7 +163,7 @@ def read_users(
                 server=user_list.server,
                 code="not_deployed",
             )
-        for problem in other_registries({each.server: served_domain(each)}, domain):
+        for problem in other_registries([each], domain):
             raise problem
     return UsersRead(user_lists, (*unreached, *left_out), facts)
 

@@ -8,7 +8,6 @@ import io
 import json
 import tarfile
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -74,7 +73,9 @@ def members(
     return found
 
 
-def read(current: Mapping[str, Any], *kept: Members) -> ServerDeployments:
+def read(
+    current: Mapping[str, Any], *kept: Members, server: str = "one.example.test"
+) -> ServerDeployments:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
         every = {"deployment.json": (json.dumps(current).encode(), {})}
@@ -87,7 +88,7 @@ def read(current: Mapping[str, Any], *kept: Members) -> ServerDeployments:
             for key, value in more.items():
                 setattr(member, key, value)
             tar.addfile(member, io.BytesIO(content) if member.isfile() else None)
-    return parse("one.example.test", Completed(0, gzip.compress(buffer.getvalue()), b""))
+    return parse(server, Completed(0, gzip.compress(buffer.getvalue()), b""))
 
 
 def at_files(number: int, path: str, content: bytes = b"x", **more: Any) -> Members:
@@ -286,7 +287,7 @@ def test_only_revisions_that_exist_are_compared(before: int | None, after: int |
 
 def test_the_servers_of_two_registries_are_not_compared() -> None:
     one = read(record_of(2) | {"domain": "one.example.test"}, members(1))
-    two = replace(read(record_of(2) | {"domain": "two.example.test"}, members(1)), server="two")
+    two = read(record_of(2) | {"domain": "two.example.test"}, members(1), server="two")
     with pytest.raises(ServersFailed) as caught:
         compare([one, two])
     assert [(each.server, each.code) for each in caught.value.errors] == [("two", "other_registry")]
